@@ -1,0 +1,107 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Read bottom-up: C in thin layers, then the pure core, then what gives it a disk and a wire,
+// then the service that joins them, then the thin programs.
+
+let warningsAreErrors: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+// For the targets that touch no C: there every unsafe construct must be spelled out.
+let strict: [SwiftSetting] = warningsAreErrors + [.strictMemorySafety()]
+
+let package = Package(
+  name: "baton",
+  products: [
+    .library(name: "BatonClient", targets: ["BatonClient"]),
+    .executable(name: "batond", targets: ["batond"]),
+    .executable(name: "baton", targets: ["baton"]),
+    .executable(name: "baton-bench", targets: ["baton-bench"]),
+  ],
+  targets: [
+    // C: system libraries and the smallest shims.
+    .target(name: "CLinux"),
+    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(
+      name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
+    .target(name: "CBatonProto", dependencies: ["CProtobufC"]),
+
+    // The one Swift owner of each of them: nothing above says `epoll_` or `protobuf_c_`.
+    .target(name: "Linux", dependencies: ["CLinux"], swiftSettings: warningsAreErrors),
+    .target(
+      name: "Protobuf", dependencies: ["CProtobufC", "CBatonProto"], swiftSettings: warningsAreErrors),
+
+    // What should happen: values in, values out. No clock, no socket, no disk.
+    .target(name: "Handover", swiftSettings: strict),
+
+    // What has happened, durably.
+    .target(name: "Registry", dependencies: ["Handover", "CSQLite"], swiftSettings: warningsAreErrors),
+
+    // How peers talk: ttrpc frames and calls, then Baton's messages.
+    .target(
+      name: "Ttrpc", dependencies: ["Protobuf", "CBatonProto", "CProtobufC"],
+      swiftSettings: warningsAreErrors),
+    .target(
+      name: "BatonAPI", dependencies: ["Handover", "Protobuf", "Ttrpc", "CBatonProto", "CProtobufC"],
+      swiftSettings: warningsAreErrors),
+
+    // Who is asked: handlers, sessions, console; one thread, no system calls.
+    .target(
+      name: "Service", dependencies: ["Handover", "Ttrpc", "BatonAPI", "Protobuf"],
+      swiftSettings: warningsAreErrors),
+
+    // The real world: epoll, sockets, processes, threads.
+    .target(
+      name: "Reactor", dependencies: ["Linux", "Handover", "Registry", "Service", "Ttrpc"],
+      swiftSettings: warningsAreErrors),
+
+    // Programs and the client library.
+    .target(
+      name: "BatonClient", dependencies: ["Linux", "Handover", "Ttrpc", "BatonAPI", "Protobuf"],
+      path: "clients/swift/Sources/BatonClient", swiftSettings: warningsAreErrors),
+    .executableTarget(
+      name: "sample-runner", dependencies: ["BatonClient"],
+      path: "clients/swift/Samples/sample-runner", swiftSettings: warningsAreErrors),
+    .executableTarget(
+      name: "batond", dependencies: ["Reactor", "Service", "Registry", "Handover", "Linux"],
+      swiftSettings: warningsAreErrors),
+    .executableTarget(
+      name: "baton", dependencies: ["BatonClient", "BatonAPI", "Handover", "Protobuf", "Linux"],
+      swiftSettings: warningsAreErrors),
+    .executableTarget(
+      name: "baton-bench", dependencies: ["BatonAPI", "Ttrpc", "Handover", "Protobuf", "Linux"],
+      swiftSettings: warningsAreErrors),
+
+    // Tests, one target for each target above; end-to-end last.
+    .testTarget(name: "LinuxTests", dependencies: ["Linux"], swiftSettings: warningsAreErrors),
+    .testTarget(
+      name: "ProtobufTests", dependencies: ["Protobuf", "CBatonProto", "CProtobufC"],
+      swiftSettings: warningsAreErrors),
+    .testTarget(name: "HandoverTests", dependencies: ["Handover"], swiftSettings: warningsAreErrors),
+    .testTarget(
+      name: "RegistryTests", dependencies: ["Registry", "Handover", "CSQLite"],
+      swiftSettings: warningsAreErrors),
+    .testTarget(name: "TtrpcTests", dependencies: ["Ttrpc", "Protobuf"], swiftSettings: warningsAreErrors),
+    .testTarget(
+      name: "BatonAPITests",
+      dependencies: ["BatonAPI", "Handover", "Protobuf", "CBatonProto", "CProtobufC"],
+      swiftSettings: warningsAreErrors),
+    .testTarget(
+      name: "ServiceTests", dependencies: ["Service", "Registry", "BatonAPI", "Handover", "Ttrpc"],
+      swiftSettings: warningsAreErrors),
+    .testTarget(
+      name: "ReactorTests",
+      dependencies: ["Reactor", "Service", "Registry", "BatonAPI", "Handover", "Ttrpc", "Linux"],
+      swiftSettings: warningsAreErrors),
+    .testTarget(
+      name: "BatonClientTests",
+      dependencies: [
+        "BatonClient", "Reactor", "Service", "Registry", "BatonAPI", "Handover", "Ttrpc", "Linux",
+      ],
+      swiftSettings: warningsAreErrors),
+    .testTarget(
+      name: "EndToEndTests",
+      dependencies: ["BatonClient", "BatonAPI", "Handover", "batond", "baton", "sample-runner"],
+      swiftSettings: warningsAreErrors),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,3 @@
+#ifndef BATON_CLINUX_H
+#define BATON_CLINUX_H
+#endif
