@@ -1,0 +1,51 @@
+/// What happened. The numbers are those of `baton.v1.EventKind` and of the stored log.
+package enum EventKind: Int, Sendable, CaseIterable {
+  case namespaceCreated = 1
+  case configPut = 2
+  case configDeleted = 3
+  case targetChanged = 4
+  case runnerRegistered = 5
+  case runnerResumed = 6
+  case runnerDetached = 7
+  case runnerSilent = 8
+  case runnerHeard = 9
+  case runnerStopped = 10
+  case runnerLost = 11
+  case drainOrdered = 12
+  case drainDelivered = 13
+  case drainAcked = 14
+  case drainCompleted = 15
+  case drainForced = 16
+  case drainRunnerLost = 17
+  case drainCancelled = 18
+}
+
+/// One entry of the event log, written in the same commit as its change.
+package struct Event: Hashable, Sendable {
+  package var revision: Revision
+  package var atMilliseconds: Int64
+  package var kind: EventKind
+  package var namespace: String
+  /// Empty when the event is of no pool.
+  package var name: String
+  package var runner: RunnerID?
+  package var drainOrder: DrainOrderID?
+  package var version: Version?
+  package var who: Peer?
+  package var detail: String
+  package init(
+    revision: Revision, atMilliseconds: Int64, kind: EventKind, namespace: String, name: String,
+    runner: RunnerID?, drainOrder: DrainOrderID?, version: Version?, who: Peer?, detail: String
+  ) {
+    self.revision = revision
+    self.atMilliseconds = atMilliseconds
+    self.kind = kind
+    self.namespace = namespace
+    self.name = name
+    self.runner = runner
+    self.drainOrder = drainOrder
+    self.version = version
+    self.who = who
+    self.detail = detail
+  }
+}

@@ -1,0 +1,129 @@
+/// How the runners of one pool are treated.
+package struct RunnerConfig: Hashable, Sendable {
+  package enum Kind: Hashable, Sendable {
+    case normal(Normal)
+    case serverless
+  }
+
+  package struct Normal: Hashable, Sendable {
+    /// nil is absent, which means false.
+    package var drainOnVersionUpgrade: Bool?
+    /// 0 is the daemon's default.
+    package var drainGracePeriodMilliseconds: Int64
+    package init(drainOnVersionUpgrade: Bool? = nil, drainGracePeriodMilliseconds: Int64 = 0) {
+      self.drainOnVersionUpgrade = drainOnVersionUpgrade
+      self.drainGracePeriodMilliseconds = drainGracePeriodMilliseconds
+    }
+  }
+
+  package var kind: Kind
+  package var metadata: [MetadataPair]
+  /// The message as it was sent, so that what this daemon does not know survives; empty for one the daemon
+  /// made itself.
+  package var encoded: [UInt8]
+
+  package init(kind: Kind, metadata: [MetadataPair] = [], encoded: [UInt8] = []) {
+    self.kind = kind
+    self.metadata = metadata
+    self.encoded = encoded
+  }
+
+  /// What a pool gets at its first registration when nobody configured it.
+  package static let automatic = RunnerConfig(kind: .normal(Normal()))
+
+  /// 0 when the daemon's default holds.
+  package var graceMilliseconds: Int64 {
+    switch kind {
+    case .normal(let normal): normal.drainGracePeriodMilliseconds
+    case .serverless: 0
+    }
+  }
+}
+
+/// What a pool has of one version.
+package struct VersionSummary: Hashable, Sendable {
+  package var version: Version
+  package var ready: Int
+  /// Of the ready ones, those attached.
+  package var readyAttached: Int
+  /// Of the ready and attached ones, those whose word moves the pool's target.
+  package var readyAttachedAuthorized: Int
+  package var draining: Int
+  /// Slots of the ready ones.
+  package var totalSlots: Int64
+  package var remainingSlots: Int64
+
+  package init(
+    version: Version, ready: Int, readyAttached: Int, readyAttachedAuthorized: Int, draining: Int,
+    totalSlots: Int64, remainingSlots: Int64
+  ) {
+    self.version = version
+    self.ready = ready
+    self.readyAttached = readyAttached
+    self.readyAttachedAuthorized = readyAttachedAuthorized
+    self.draining = draining
+    self.totalSlots = totalSlots
+    self.remainingSlots = remainingSlots
+  }
+}
+
+/// Why a pool's target version changed.
+package enum TargetCause: Int, Sendable, CaseIterable {
+  case first = 1
+  case promoted = 2
+  case demoted = 3
+}
+
+/// One change of a pool's target version.
+package struct TargetChange: Hashable, Sendable {
+  package var version: Version
+  package var previousVersion: Version?
+  package var cause: TargetCause
+  package var runner: RunnerID?
+  package var who: Peer
+  package var atMilliseconds: Int64
+  package init(
+    version: Version, previousVersion: Version?, cause: TargetCause, runner: RunnerID?, who: Peer,
+    atMilliseconds: Int64
+  ) {
+    self.version = version
+    self.previousVersion = previousVersion
+    self.cause = cause
+    self.runner = runner
+    self.who = who
+    self.atMilliseconds = atMilliseconds
+  }
+}
+
+/// The runners of one namespace and one runner name.
+package struct Pool: Hashable, Sendable {
+  package var name: PoolName
+  package var config: RunnerConfig
+  package var target: TargetChange?
+  /// nil before the first runner.
+  package var ownerUID: UInt32?
+  /// Versions that have a living runner, greatest first; at most `Bounds.versionsShown`.
+  package var versions: [VersionSummary]
+  package var openDrains: Int
+  package init(
+    name: PoolName, config: RunnerConfig, target: TargetChange?, ownerUID: UInt32?,
+    versions: [VersionSummary], openDrains: Int
+  ) {
+    self.name = name
+    self.config = config
+    self.target = target
+    self.ownerUID = ownerUID
+    self.versions = versions
+    self.openDrains = openDrains
+  }
+}
+
+/// A boundary of names and of authorization.
+package struct Namespace: Hashable, Sendable {
+  package var name: String
+  package var createdAtMilliseconds: Int64
+  package init(name: String, createdAtMilliseconds: Int64) {
+    self.name = name
+    self.createdAtMilliseconds = createdAtMilliseconds
+  }
+}
