@@ -1,0 +1,66 @@
+# What one does with Baton from its sources. `make help` lists it.
+
+SWIFT ?= swift
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+# Programs carry the Swift runtime in themselves, so that they run where no toolchain is.
+release = $(SWIFT) build -c release --static-swift-stdlib
+swift_sources = Sources Tests Package.swift clients/swift
+
+bindir = $(DESTDIR)$(PREFIX)/bin
+docdir = $(DESTDIR)$(PREFIX)/share/doc/baton
+protodir = $(DESTDIR)$(PREFIX)/share/baton/proto
+unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
+programs = batond baton
+documents = README.md CHANGELOG.md LICENSE proto/PROTOCOL.md Sources/baton/RUN.md
+units = Sources/batond/batond.service Sources/baton/baton-run@.service
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build test demo lint format generate install uninstall clean
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo '  install and uninstall take PREFIX=/usr/local and DESTDIR='
+
+setup:
+	@Tests/setup.sh
+
+build: setup ## build batond and baton for use (.build/release)
+	$(release)
+
+test: setup ## build everything and run every test
+	$(SWIFT) build --build-tests
+	$(SWIFT) test
+
+demo: setup ## watch four version 1 workers being relieved by version 2
+	$(release)
+	@Tests/demo/demo.sh .build/release
+
+lint: ## check the formatting
+	$(SWIFT) format lint --strict --recursive $(swift_sources)
+
+format: ## format the sources in place
+	$(SWIFT) format --in-place --recursive $(swift_sources)
+
+generate: setup ## generate the C code and the descriptor set from proto/*.proto
+	proto/generate.sh
+
+install: build ## install programs, units, documents and schemas
+	install -d '$(bindir)' '$(docdir)' '$(unitdir)' '$(protodir)'
+	for program in $(programs); do install -m 755 ".build/release/$$program" '$(bindir)' || exit 1; done
+	install -m 644 $(documents) '$(docdir)'
+	for unit in $(units); do \
+	  sed 's|/usr/local/bin|$(PREFIX)/bin|g' "$$unit" > '$(unitdir)'/"$${unit##*/}" || exit 1; \
+	  chmod 644 '$(unitdir)'/"$${unit##*/}" || exit 1; \
+	done
+	cd proto && find . -name '*.proto' -exec install -D -m 644 '{}' '$(protodir)/{}' ';'
+
+uninstall: ## remove what install put there
+	rm -f $(foreach program,$(programs),'$(bindir)/$(program)')
+	rm -f $(foreach unit,$(units),'$(unitdir)/$(notdir $(unit))')
+	rm -rf '$(docdir)' '$(DESTDIR)$(PREFIX)/share/baton'
+
+clean: ## remove what was built
+	$(SWIFT) package clean
+	rm -rf .build
