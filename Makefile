@@ -13,6 +13,7 @@ docdir = $(DESTDIR)$(PREFIX)/share/doc/baton
 protodir = $(DESTDIR)$(PREFIX)/share/baton/proto
 unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 programs = batond baton
+built = $(addprefix .build/release/,$(programs))
 documents = README.md CHANGELOG.md LICENSE proto/PROTOCOL.md Sources/baton/RUN.md
 units = Sources/batond/batond.service Sources/baton/baton-run@.service
 
@@ -46,15 +47,21 @@ format: ## format the sources in place
 generate: setup ## generate the C code and the descriptor set from proto/*.proto
 	proto/generate.sh
 
-install: build ## install programs, units, documents and schemas
+# Builds only where nothing is built yet: as root there is often no toolchain.
+$(built):
+	$(MAKE) build
+
+install: $(built) ## install programs, units, documents and schemas
 	install -d '$(bindir)' '$(docdir)' '$(unitdir)' '$(protodir)'
-	for program in $(programs); do install -m 755 ".build/release/$$program" '$(bindir)' || exit 1; done
+	install -m 755 $(built) '$(bindir)'
 	install -m 644 $(documents) '$(docdir)'
 	for unit in $(units); do \
 	  sed 's|/usr/local/bin|$(PREFIX)/bin|g' "$$unit" > '$(unitdir)'/"$${unit##*/}" || exit 1; \
 	  chmod 644 '$(unitdir)'/"$${unit##*/}" || exit 1; \
 	done
-	cd proto && find . -name '*.proto' -exec install -D -m 644 '{}' '$(protodir)/{}' ';'
+	for schema in $$(cd proto && find . -name '*.proto'); do \
+	  install -D -m 644 "proto/$$schema" '$(protodir)'/"$$schema" || exit 1; \
+	done
 
 uninstall: ## remove what install put there
 	rm -f $(foreach program,$(programs),'$(bindir)/$(program)')
