@@ -75,6 +75,7 @@ let package = Package(
       swiftSettings: warningsAreErrors),
 
     // Tests, one target for each target above; end-to-end last.
+    .testTarget(name: "TidinessTests", swiftSettings: warningsAreErrors),
     .testTarget(name: "LinuxTests", dependencies: ["Linux"], swiftSettings: warningsAreErrors),
     .testTarget(
       name: "ProtobufTests", dependencies: ["Protobuf", "CBatonProto", "CProtobufC"],
