@@ -14,8 +14,8 @@ protodir = $(DESTDIR)$(PREFIX)/share/baton/proto
 unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 programs = batond baton
 built = $(addprefix .build/release/,$(programs))
-documents = README.md CHANGELOG.md LICENSE proto/PROTOCOL.md Sources/baton/RUN.md
-units = Sources/batond/batond.service Sources/baton/baton-run@.service
+documents = README.md CHANGELOG.md LICENSE proto/PROTOCOL.md Sources/baton/RUN.md Sources/baton/worker@.service
+unit = Sources/batond/batond.service
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build test demo lint format generate install uninstall clean
@@ -55,17 +55,15 @@ install: $(built) ## install programs, units, documents and schemas
 	install -d '$(bindir)' '$(docdir)' '$(unitdir)' '$(protodir)'
 	install -m 755 $(built) '$(bindir)'
 	install -m 644 $(documents) '$(docdir)'
-	for unit in $(units); do \
-	  sed 's|/usr/local/bin|$(PREFIX)/bin|g' "$$unit" > '$(unitdir)'/"$${unit##*/}" || exit 1; \
-	  chmod 644 '$(unitdir)'/"$${unit##*/}" || exit 1; \
-	done
+	sed 's|/usr/local/|$(PREFIX)/|g' $(unit) > '$(unitdir)/batond.service'
+	chmod 644 '$(unitdir)/batond.service'
 	for schema in $$(cd proto && find . -name '*.proto'); do \
 	  install -D -m 644 "proto/$$schema" '$(protodir)'/"$$schema" || exit 1; \
 	done
 
 uninstall: ## remove what install put there
 	rm -f $(foreach program,$(programs),'$(bindir)/$(program)')
-	rm -f $(foreach unit,$(units),'$(unitdir)/$(notdir $(unit))')
+	rm -f '$(unitdir)/batond.service'
 	rm -rf '$(docdir)' '$(DESTDIR)$(PREFIX)/share/baton'
 
 clean: ## remove what was built

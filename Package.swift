@@ -66,9 +66,11 @@ let package = Package(
       path: "clients/swift/Samples/sample-runner", swiftSettings: warningsAreErrors),
     .executableTarget(
       name: "batond", dependencies: ["Reactor", "Service", "Registry", "Handover", "Linux", "Options"],
+      exclude: ["batond.service"],
       swiftSettings: warningsAreErrors),
     .executableTarget(
       name: "baton", dependencies: ["BatonClient", "BatonAPI", "Handover", "Protobuf", "Linux", "Options"],
+      exclude: ["RUN.md", "worker@.service"],
       swiftSettings: warningsAreErrors),
     .executableTarget(
       name: "baton-bench", dependencies: ["BatonAPI", "Ttrpc", "Handover", "Protobuf", "Linux", "Options"],
