@@ -13,19 +13,35 @@ fail() {
 
 # Each line: a Debian package, and the command that succeeds where what we want of it is there.
 requirements=(
-  "git              command -v git"
-  "pkg-config       command -v pkg-config"
-  "libc6-dev        test -e /usr/include/stdio.h"
-  "libstdc++-12-dev compgen -G '/usr/lib/gcc/*/*/libstdc++.so'"
-  "libsqlite3-dev   pkg-config --exists sqlite3"
-  "libprotobuf-c-dev pkg-config --exists libprotobuf-c"
-  "libmd-dev        pkg-config --exists libmd"
-  "libprotobuf-dev  test -e /usr/include/google/protobuf/any.proto"
-  "protobuf-compiler command -v protoc"
-  "protobuf-c-compiler command -v protoc-c"
-  "socat            command -v socat"
-  "procps           command -v ps"
+  # What a bare Swift toolchain itself needs to run, compile and link.
+  "libncurses6          shared_library libncurses.so.6"
+  "libcurl4             shared_library libcurl.so.4"
+  "libxml2              shared_library libxml2.so.2"
+  "libedit2             shared_library libedit.so.2"
+  "libsqlite3-0         shared_library libsqlite3.so.0"
+  "binutils             command -v ld"
+  "libc6-dev            test -e /usr/include/stdio.h"
+  "libstdc++-12-dev     compgen -G '/usr/lib/gcc/*/*/libstdc++.so'"
+  "git                  command -v git"
+  "tzdata               test -e /usr/share/zoneinfo/UTC"
+  # The libraries of Baton.
+  "pkg-config           command -v pkg-config"
+  "libsqlite3-dev       pkg-config --exists sqlite3"
+  "libprotobuf-c-dev    pkg-config --exists libprotobuf-c"
+  "libmd-dev            pkg-config --exists libmd"
+  # The generator of its C code, which a test runs.
+  "libprotobuf-dev      test -e /usr/include/google/protobuf/any.proto"
+  "protobuf-compiler    command -v protoc"
+  "protobuf-c-compiler  command -v protoc-c"
+  # What tests and the demo call.
+  "socat                command -v socat"
+  "procps               command -v ps"
+  "jq                   command -v jq"
 )
+
+shared_library() {
+  PATH=$PATH:/usr/sbin:/sbin ldconfig -p | grep -F "$1 (" >/dev/null
+}
 
 missing_packages() {
   local line package check
