@@ -33,6 +33,10 @@ extension Baton__V1__ListServicesResponse__Method: CMessage {
   package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__list_services_response__method__init(pointer) }
 }
 
+extension Baton__V1__ListServicesResponse__Service: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__list_services_response__service__init(pointer) }
+}
+
 extension Baton__V1__ListServicesResponse: CMessage {
   package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__list_services_response__init(pointer) }
 }
