@@ -1,20 +1,6 @@
 import CLinux
 import Glibc
 
-/// How a process ended.
-package enum ExitStatus: Equatable, Sendable {
-  case exited(Int32)
-  case signalled(Int32)
-
-  /// What a shell would say: the code, or 128 and the signal.
-  package var shellCode: Int32 {
-    switch self {
-    case .exited(let code): code
-    case .signalled(let signal): 128 + signal
-    }
-  }
-}
-
 /// Watches a process of anybody's: the descriptor becomes readable when it ends.
 package struct PidWatch: ~Copyable, Sendable {
   private let descriptor: FileDescriptor
@@ -36,6 +22,20 @@ package struct PidWatch: ~Copyable, Sendable {
 /// A program that this one started, with all that it starts in turn: the leader of a process group of its own. It has our
 /// standard input, output and error and no other descriptor, every signal at its default, and gets SIGTERM when we end.
 package final class ChildProcess {
+  /// How a process ended.
+  package enum ExitStatus: Equatable, Sendable {
+    case exited(Int32)
+    case signalled(Int32)
+
+    /// What a shell would say: the code, or 128 and the signal.
+    package var shellCode: Int32 {
+      switch self {
+      case .exited(let code): code
+      case .signalled(let signal): 128 + signal
+      }
+    }
+  }
+
   /// The leader's pid, which is the group's id too.
   package let processID: pid_t
   private let watch: PidWatch
