@@ -31,6 +31,9 @@ let package = Package(
     .target(
       name: "Protobuf", dependencies: ["CProtobufC", "CBatonProto"], swiftSettings: warningsAreErrors),
 
+    // Flags, environment and help texts of the programs.
+    .target(name: "Options", swiftSettings: strict),
+
     // What should happen: values in, values out. No clock, no socket, no disk.
     .target(name: "Handover", swiftSettings: strict),
 
@@ -65,13 +68,13 @@ let package = Package(
       name: "sample-runner", dependencies: ["BatonClient"],
       path: "clients/swift/Samples/sample-runner", swiftSettings: warningsAreErrors),
     .executableTarget(
-      name: "batond", dependencies: ["Reactor", "Service", "Registry", "Handover", "Linux"],
+      name: "batond", dependencies: ["Reactor", "Service", "Registry", "Handover", "Linux", "Options"],
       swiftSettings: warningsAreErrors),
     .executableTarget(
-      name: "baton", dependencies: ["BatonClient", "BatonAPI", "Handover", "Protobuf", "Linux"],
+      name: "baton", dependencies: ["BatonClient", "BatonAPI", "Handover", "Protobuf", "Linux", "Options"],
       swiftSettings: warningsAreErrors),
     .executableTarget(
-      name: "baton-bench", dependencies: ["BatonAPI", "Ttrpc", "Handover", "Protobuf", "Linux"],
+      name: "baton-bench", dependencies: ["BatonAPI", "Ttrpc", "Handover", "Protobuf", "Linux", "Options"],
       swiftSettings: warningsAreErrors),
 
     // Tests, one target for each target above; end-to-end last.
@@ -79,6 +82,7 @@ let package = Package(
     .testTarget(
       name: "ProtobufTests", dependencies: ["Protobuf", "CBatonProto", "CProtobufC"],
       swiftSettings: warningsAreErrors),
+    .testTarget(name: "OptionsTests", dependencies: ["Options"], swiftSettings: warningsAreErrors),
     .testTarget(name: "HandoverTests", dependencies: ["Handover"], swiftSettings: warningsAreErrors),
     .testTarget(
       name: "RegistryTests", dependencies: ["Registry", "Handover", "CSQLite"],
