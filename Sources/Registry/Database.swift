@@ -97,6 +97,12 @@ final class Database {
     try execute("PRAGMA journal_size_limit = \(Self.logSizeLimitBytes)")
   }
 
+  /// Keeps even closing from touching the files again: after a failed sync, or when they are no longer ours.
+  func abandon() {
+    var result: Int32 = 0
+    _ = baton_sqlite3_db_config_int(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, &result)
+  }
+
   private func option(_ option: Int32, _ isOn: Bool) throws(DatabaseError) {
     var result: Int32 = 0
     let code = baton_sqlite3_db_config_int(handle, option, isOn ? 1 : 0, &result)

@@ -82,7 +82,9 @@ enum Migrations {
   private static func existing(
     _ tables: [String], in database: Database
   ) throws(DatabaseError) -> [String] {
-    let names = try Statement(database, "SELECT name FROM sqlite_schema WHERE type = 'table'").all { $0.text(0) }
+    let names = try Statement(database, "SELECT name FROM sqlite_schema WHERE type = 'table'").all {
+      $0.text(0)
+    }
     return tables.filter { $0 == "sqlite_schema" || names.contains($0) }
   }
 

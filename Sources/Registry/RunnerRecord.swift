@@ -38,6 +38,23 @@ struct RunnerRecord {
     metadata = row.blob(15)
   }
 
+  /// One that has just come: ready and attached.
+  init(id: RunnerID, poolID: Int64, _ registration: Registration, isAuthorized: Bool) {
+    self.id = id
+    self.poolID = poolID
+    key = registration.key
+    version = registration.version
+    isDraining = false
+    isAttached = true
+    isSilent = false
+    self.isAuthorized = isAuthorized
+    totalSlots = registration.totalSlots
+    attachment = registration.attachment
+    endsWithProcess = registration.endsWithProcess
+    peer = registration.peer
+    metadata = MetadataCoding.encode(registration.metadata)
+  }
+
   var shownKey: String { key ?? String(id.rawValue) }
 
   var standing: Standing {

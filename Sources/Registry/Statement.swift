@@ -100,7 +100,7 @@ struct Row {
 
 /// One statement, compiled once and run many times. It is always reset before a call returns, so that it holds no
 /// lock and no snapshot.
-struct Statement: ~Copyable {
+final class Statement {
   private let handle: OpaquePointer
 
   init(_ database: Database, _ sql: String) throws(DatabaseError) {
