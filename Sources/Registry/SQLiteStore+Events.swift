@@ -24,15 +24,3 @@ extension SQLiteStore {
       UInt32?.none, String?.none, who.uid, who.gid, who.pid, who.program)
   }
 }
-
-extension Decision {
-  /// As an event's detail and a log line say it.
-  var detail: String {
-    var words = "config=\(config) upgrade=\(upgrade) ordered=\(ordered)"
-    for held in held { words += " held[\(held.gate)]=\(held.count)" }
-    if let superseded { words += " superseded=\(superseded)" }
-    if let standing { words += " self=\(standing)" }
-    if let target { words += " target=\(target)" }
-    return words
-  }
-}

@@ -19,7 +19,8 @@ extension SQLiteStore {
       RunnerPhase(rawValue: $0.int(1)) ?? .lost
     }
     guard let ended else { return Refusal(.notFound, "runner \(id) does not exist") }
-    return Refusal(.failedPrecondition, "runner \(id) has ended already (\(ended)): nothing is left to do")
+    return Refusal(
+      .failedPrecondition, "runner \(id) has ended already (\(ended.word)): nothing is left to do")
   }
 
   /// The living runner that speaks on this attachment, or why it is not heard.

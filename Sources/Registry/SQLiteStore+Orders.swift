@@ -133,7 +133,7 @@ extension SQLiteStore {
   }
 
   private static func detail(_ cause: RunnerEnd, _ exitCode: Int32?, _ reason: String) -> String {
-    var words = "\(cause)"
+    var words = cause.word
     if let exitCode { words += " exit_code=\(exitCode)" }
     if !reason.isEmpty { words += " \(reason)" }
     return words

@@ -145,7 +145,7 @@ extension SQLiteStore {
       runner?.rawValue, who.uid, who.gid, who.pid, who.program, change.atMilliseconds
     ) { $0.int64(0) }
     pool.setTarget(change, id: id)
-    let detail = change.previousVersion.map { "\(move.cause), was \($0)" } ?? "\(move.cause)"
+    let detail = change.previousVersion.map { "\(move.cause.word), was \($0)" } ?? move.cause.word
     try event(
       .targetChanged, of: pool, runner: runner, version: change.version, detail: detail, who: who)
     work.consequences.append(.targetChanged(pool.name, change))

@@ -23,10 +23,10 @@ extension SQLiteStore {
     guard let ended else { return nil }
     guard ended.uid == registration.peer.uid else { return Self.foreignToken }
     let phase = RunnerPhase(rawValue: ended.phase) ?? .lost
-    let end = RunnerEnd(rawValue: ended.end).map { " (\($0))" } ?? ""
+    let end = RunnerEnd(rawValue: ended.end).map { " (\($0.word))" } ?? ""
     return Refusal(
       .failedPrecondition,
-      "fenced: runner \(ended.id) of this token is \(phase)\(end); "
+      "fenced: runner \(ended.id) of this token is \(phase.word)\(end); "
         + "stop what it still runs, make up a new token and register anew")
   }
 

@@ -76,8 +76,13 @@ package final class SQLiteStore: Store {
     }
   }
 
+  /// As `Store` says. An empty batch only looks whether the files are still in their place.
   package func apply(_ batch: [Mutation], at now: Moment) throws(StoreFailure) -> CommittedBatch {
-    try transact(at: now) { () throws(DatabaseError) in
+    guard !batch.isEmpty else {
+      try checkFiles()
+      return CommittedBatch(results: [], consequences: [], revision: Revision(ledger.lastRevision))
+    }
+    return try transact(at: now) { () throws(DatabaseError) in
       var results: [Result<MutationOutcome, Refusal>] = []
       results.reserveCapacity(batch.count)
       for mutation in batch { results.append(try perform(mutation)) }
@@ -128,7 +133,7 @@ package final class SQLiteStore: Store {
     ledger = work.ledger
     work = Work(now: now, ledger: ledger)
     // What went into a file that nobody will find again must not be acknowledged.
-    if let moved = files.moved() { throw remembering(.fatal(moved)) }
+    try checkFiles()
     do throws(DatabaseError) {
       try checkpointIfDue()
     } catch {
@@ -137,6 +142,11 @@ package final class SQLiteStore: Store {
       if case .fatal = failure { throw remembering(failure) }
     }
     return answer
+  }
+
+  private func checkFiles() throws(StoreFailure) {
+    if let fatal { throw fatal }
+    if let moved = files.moved() { throw remembering(.fatal(moved)) }
   }
 
   /// A store that has failed for good does nothing more, not even the checkpoint that closing would make.

@@ -134,7 +134,7 @@ enum Schema {
     ) STRICT
     """,
     "CREATE UNIQUE INDEX drain_orders_open ON drain_orders (runner_id) WHERE state <= 3",
-    // Who and why of a drain's events are its terms', who of a runner's later ones is nobody: left out here.
+    // Who and why of `drainOrdered` are its terms', since one commit may write ten thousand of them: left out here.
     """
     CREATE TABLE events (
       revision INTEGER PRIMARY KEY,
