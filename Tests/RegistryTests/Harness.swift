@@ -28,7 +28,7 @@ func peer(_ uid: UInt32 = ownerUID, pid: Int32 = 4711) -> Peer {
   Peer(uid: uid, gid: uid, pid: pid, program: "worker")
 }
 
-let pool = PoolName(namespace: "default", name: "web")
+let web = PoolName(namespace: "default", name: "web")
 
 func draining(_ on: Bool? = true, graceMilliseconds: Int64 = 60_000) -> RunnerConfig {
   RunnerConfig(
@@ -53,7 +53,7 @@ final class Fleet {
     store = try SQLiteStore(
       path: path, bootID: bootID, daemonUID: daemonUID, times: FleetTimes(), fleetID: 7)
     snapshot = try store.start(at: now)
-    lastAttachment = max(lastAttachment, snapshot.nextAttachment.rawValue)
+    lastAttachment = max(lastAttachment, snapshot.nextAttachment.rawValue - 1)
   }
 
   /// As after a restart of the daemon.
@@ -114,7 +114,7 @@ final class Fleet {
   }
 
   func registration(
-    _ number: UInt32, key: String? = nil, in name: PoolName = pool, uid: UInt32 = ownerUID,
+    _ number: UInt32, key: String? = nil, in name: PoolName = web, uid: UInt32 = ownerUID,
     token: RegistrationToken? = nil, slots: UInt32 = 4, metadata: [MetadataPair] = []
   ) -> Registration {
     Registration(
@@ -123,7 +123,7 @@ final class Fleet {
   }
 
   func register(
-    _ number: UInt32, key: String? = nil, in name: PoolName = pool, uid: UInt32 = ownerUID,
+    _ number: UInt32, key: String? = nil, in name: PoolName = web, uid: UInt32 = ownerUID,
     token: RegistrationToken? = nil, slots: UInt32 = 4, _ location: SourceLocation = #_sourceLocation
   ) throws -> Step {
     try apply(
@@ -134,7 +134,7 @@ final class Fleet {
   /// A registration that must succeed.
   @discardableResult
   func admit(
-    _ number: UInt32, key: String? = nil, in name: PoolName = pool, uid: UInt32 = ownerUID,
+    _ number: UInt32, key: String? = nil, in name: PoolName = web, uid: UInt32 = ownerUID,
     _ location: SourceLocation = #_sourceLocation
   ) throws -> Handover.Attachment {
     let registration = registration(number, key: key, in: name, uid: uid)
@@ -143,7 +143,7 @@ final class Fleet {
     return Attachment(runner: admission.runner, id: registration.attachment)
   }
 
-  func configure(_ config: RunnerConfig, _ name: PoolName = pool, who: Peer = peer()) throws -> Step {
+  func configure(_ config: RunnerConfig, _ name: PoolName = web, who: Peer = peer()) throws -> Step {
     try apply(one: .putConfig(name, config, who: who))
   }
 }
