@@ -52,7 +52,9 @@ enum Migrations {
   }
 
   /// Refuses a damaged file.
-  static func check(_ database: Database) throws(StoreFailure) {
+  static func check(
+    _ database: Database, wholeCheckBytes: Int64 = wholeCheckBytes
+  ) throws(StoreFailure) {
     let path = database.path
     do throws(DatabaseError) {
       let bytes = try database.integer("PRAGMA page_count") * database.integer("PRAGMA page_size")
