@@ -73,9 +73,15 @@ enum Migrations {
     var found: [String] = []
     let statements = tables.isEmpty ? ["PRAGMA quick_check(3)"] : tables.map { "PRAGMA quick_check('\($0)')" }
     for sql in statements {
-      try Statement(database, sql).forEach { row in
-        let line = row.text(0)
-        if line != "ok" { found.append(line) }
+      do throws(DatabaseError) {
+        try Statement(database, sql).forEach { row in
+          let line = row.text(0)
+          if line != "ok" { found.append(line) }
+        }
+      } catch {
+        // Some damage ends the check instead of being its answer.
+        guard case .corrupt = error.code else { throw error }
+        found.append(error.message)
       }
     }
     return found
