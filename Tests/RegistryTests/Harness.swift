@@ -40,6 +40,7 @@ final class Fleet {
   let directory = TemporaryDirectory()
   private(set) var store: SQLiteStore!
   private(set) var snapshot: FleetSnapshot!
+  private(set) var reader: SQLiteReader!
   var now = Moment(nanoseconds: 1_000_000_000_000, wallMilliseconds: 1_700_000_000_000)
   var bootID = "boot-1"
   private var lastAttachment: Int64 = 0
@@ -53,11 +54,13 @@ final class Fleet {
     store = try SQLiteStore(
       path: path, bootID: bootID, daemonUID: daemonUID, times: FleetTimes(), fleetID: 7)
     snapshot = try store.start(at: now)
+    reader = try SQLiteReader(path: path)
     lastAttachment = max(lastAttachment, snapshot.nextAttachment.rawValue - 1)
   }
 
   /// As after a restart of the daemon.
   func reopen() throws {
+    reader = nil
     store = nil
     try open()
   }

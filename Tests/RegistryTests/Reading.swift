@@ -3,9 +3,9 @@ import Testing
 
 @testable import Registry
 
-/// What tests ask of a fleet, each through a reader of its own.
+/// What tests ask of a fleet.
 extension Fleet {
-  func read(_ query: Query) throws -> QueryAnswer { try SQLiteReader(path: path).read(query) }
+  func read(_ query: Query) throws -> QueryAnswer { try reader.read(query) }
 
   struct Unexpected: Error {
     var content: QueryAnswer.Content
