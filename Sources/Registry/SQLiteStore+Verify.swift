@@ -57,8 +57,11 @@ extension SQLiteStore {
       """
     ),
     (
-      "links of runners that have ended, or none of those that live",
-      "SELECT id FROM runners WHERE (link IS NULL) <> (phase >= 3) OR silent AND link IS NOT 1"
+      "runners that have half ended",
+      """
+      SELECT id FROM runners WHERE (link IS NULL) <> (phase >= 3) OR (ended_at_ms IS NULL) <> (phase <= 2)
+        OR (end_cause IS NULL) <> (phase <= 2) OR silent AND link IS NOT 1
+      """
     ),
     (
       "keys with more than one ready runner",

@@ -103,8 +103,9 @@ enum Schema {
     """,
     "CREATE INDEX runners_ready ON runners (pool_id, version) WHERE phase = 1",
     "CREATE UNIQUE INDEX runners_key ON runners (pool_id, key) WHERE phase = 1 AND key IS NOT NULL",
-    "CREATE INDEX runners_living_token ON runners (token_high) WHERE phase <= 2",
-    "CREATE INDEX runners_ended_token ON runners (token_high) WHERE phase >= 3",
+    // By `ended_at_ms` and not by `phase`, which a drain changes: it would take every entry out and put it in again.
+    "CREATE INDEX runners_living_token ON runners (token_high) WHERE ended_at_ms IS NULL",
+    "CREATE INDEX runners_ended_token ON runners (token_high) WHERE ended_at_ms IS NOT NULL",
     // What the orders that were made together have in common: said once, whatever their number.
     // The deadline and `ordered_ns` are on the boot clock of `fleet.boot_id`; another boot leaves no order open.
     """

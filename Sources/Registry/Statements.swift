@@ -105,12 +105,12 @@ struct Statements {
     findLivingToken = try make(
       """
       SELECT \(RunnerRecord.columns) FROM runners INDEXED BY runners_living_token
-      WHERE token_high = ? AND phase <= 2 AND token_low = ?
+      WHERE token_high = ? AND ended_at_ms IS NULL AND token_low = ?
       """)
     findEndedToken = try make(
       """
       SELECT id, uid, phase, end_cause FROM runners INDEXED BY runners_ended_token
-      WHERE token_high = ? AND phase >= 3 AND token_low = ?
+      WHERE token_high = ? AND ended_at_ms IS NOT NULL AND token_low = ?
       """)
     findKey = try make(
       """

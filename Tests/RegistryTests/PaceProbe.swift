@@ -30,6 +30,9 @@ struct PaceProbe {
     let fleet = try Fleet()
     _ = try fleet.configure(draining())
     try Self.endMany(fleet, ended)
+    try Self.forget(fleet)
+    let cold = try Self.milliseconds { try fleet.reopen() }
+    print("start on cold files: \(cold) ms")
     let size = try fleet.store.database.integer("PRAGMA page_count") / 256
     print("== ended \(ended), keyed \(keyed), \(size) MiB")
     let first = try Self.run(fleet, Self.batches(fleet, 1, count: 10_000, keyed: keyed))
@@ -53,6 +56,14 @@ struct PaceProbe {
     print("lost all: \(lost) ms")
     let second = try Self.run(fleet, Self.batches(fleet, 3, count: 10_000, keyed: keyed))
     print("10000 more: \(second) ms, \(Int(10_000_000 / second))/s")
+  }
+
+  /// Lets the kernel drop what it has cached of the file, as after a restart of the machine.
+  private static func forget(_ fleet: Fleet) throws {
+    try fleet.store.database.checkpoint(.truncate)
+    let file = open(fleet.path, O_RDONLY)
+    posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED)
+    close(file)
   }
 
   /// History as if by many lives before.
