@@ -21,6 +21,7 @@ let package = Package(
     // C: system libraries and the smallest shims.
     .target(name: "CLinux"),
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(name: "CMessageDigest", pkgConfig: "libmd", providers: [.apt(["libmd-dev"])]),
     .systemLibrary(
       name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
     .target(name: "CBatonProto", dependencies: ["CProtobufC"]),
@@ -37,7 +38,9 @@ let package = Package(
     .target(name: "Handover", swiftSettings: strict),
 
     // What has happened, durably.
-    .target(name: "Registry", dependencies: ["Handover", "CSQLite"], swiftSettings: warningsAreErrors),
+    .target(
+      name: "Registry", dependencies: ["Handover", "CSQLite", "CMessageDigest"],
+      swiftSettings: warningsAreErrors),
 
     // How peers talk: ttrpc frames and calls, then Baton's messages.
     .target(

@@ -1,0 +1,54 @@
+import Handover
+
+/// A pool's config as the columns kind, drain_on_version_upgrade, grace_ms, config_metadata, config_encoded.
+struct ConfigColumns {
+  enum Kind: Int { case normal = 1, serverless = 2 }
+
+  var kind: Int?
+  var drainOnVersionUpgrade: Bool?
+  var graceMilliseconds: Int64 = 0
+  var metadata: [UInt8]?
+  var encoded: [UInt8]?
+
+  init(_ config: RunnerConfig?) {
+    guard let config else { return }
+    switch config.kind {
+    case .normal(let normal):
+      kind = Kind.normal.rawValue
+      drainOnVersionUpgrade = normal.drainOnVersionUpgrade
+      graceMilliseconds = normal.drainGracePeriodMilliseconds
+    case .serverless:
+      kind = Kind.serverless.rawValue
+    }
+    metadata = config.metadata.isEmpty ? nil : MetadataCoding.encode(config.metadata)
+    encoded = config.encoded.isEmpty ? nil : config.encoded
+  }
+}
+
+extension Row {
+  /// The five columns from `column` on; nil where the pool has no config.
+  func config(_ column: Int32) -> RunnerConfig? {
+    guard let kind = ConfigColumns.Kind(rawValue: int(column)) else { return nil }
+    let read: RunnerConfig.Kind =
+      switch kind {
+      case .normal:
+        .normal(
+          RunnerConfig.Normal(
+            drainOnVersionUpgrade: isNull(column + 1) ? nil : bool(column + 1),
+            drainGracePeriodMilliseconds: int64(column + 2)))
+      case .serverless: .serverless
+      }
+    return RunnerConfig(
+      kind: read, metadata: MetadataCoding.decode(blob(column + 3)), encoded: blob(column + 4))
+  }
+
+  /// version, previous_version, cause, runner_id, at_ms, uid, gid, pid, program; nil where there is none.
+  func targetChange(_ column: Int32) -> TargetChange? {
+    guard let version = optionalVersion(column) else { return nil }
+    return TargetChange(
+      version: version, previousVersion: optionalVersion(column + 1),
+      cause: TargetCause(rawValue: int(column + 2)) ?? .first,
+      runner: optionalInt64(column + 3).map { RunnerID($0) }, who: peer(column + 5),
+      atMilliseconds: int64(column + 4))
+  }
+}

@@ -1,0 +1,92 @@
+import Handover
+
+extension SQLiteStore {
+  /// Compares what is counted as it changes with what is there. The answer is each difference in words; empty when
+  /// all is well. Reads every runner: for tests and the simulator, between batches.
+  package func verifyCounters() throws(StoreFailure) -> [String] {
+    do throws(DatabaseError) {
+      var differences: [String] = []
+      for (what, sql) in Self.differences {
+        try Statement(database, sql).forEach { differences.append("\(what): \($0.text(0))") }
+      }
+      return differences
+    } catch {
+      throw error.storeFailure
+    }
+  }
+
+  /// Each gives a row for every place where something is not as it must be.
+  private static let differences = [
+    (
+      "version counters that differ from the runners",
+      """
+      WITH counted AS (
+        SELECT pool_id, version, sum(phase = 1) AS ready, sum(phase = 1 AND link = 1) AS ready_attached,
+          sum(phase = 1 AND link = 1 AND authorized) AS ready_attached_authorized,
+          sum(iif(phase = 1, total_slots, 0)) AS ready_slots, sum(phase = 2) AS draining,
+          sum(phase = 2 AND link = 1) AS draining_attached
+        FROM runners WHERE phase <= 2 GROUP BY pool_id, version)
+      SELECT 'only counted ' || json_array(pool_id, version, ready, ready_attached, ready_attached_authorized,
+          ready_slots, draining, draining_attached)
+        FROM (SELECT * FROM pool_versions EXCEPT SELECT * FROM counted)
+      UNION ALL
+      SELECT 'only there ' || json_array(pool_id, version, ready, ready_attached, ready_attached_authorized,
+          ready_slots, draining, draining_attached)
+        FROM (SELECT * FROM counted EXCEPT SELECT * FROM pool_versions)
+      """
+    ),
+    (
+      "ended runners",
+      """
+      SELECT ended_runners || ' counted, ' || (SELECT count(*) FROM runners WHERE phase >= 3) || ' there'
+      FROM fleet WHERE ended_runners <> (SELECT count(*) FROM runners WHERE phase >= 3)
+      """
+    ),
+    (
+      "draining runners without an open order",
+      """
+      SELECT id FROM runners WHERE phase = 2
+        AND id NOT IN (SELECT runner_id FROM drain_orders WHERE state <= 3)
+      """
+    ),
+    (
+      "open orders of runners that are not draining",
+      """
+      SELECT id FROM drain_orders WHERE state <= 3
+        AND runner_id NOT IN (SELECT id FROM runners WHERE phase = 2)
+      """
+    ),
+    (
+      "runners that have half ended",
+      """
+      SELECT id FROM runners WHERE (link IS NULL) <> (phase >= 3) OR (ended_at_ms IS NULL) <> (phase <= 2)
+        OR (end_cause IS NULL) <> (phase <= 2) OR silent AND link IS NOT 1
+      """
+    ),
+    (
+      "keys with more than one ready runner",
+      """
+      SELECT coalesce(key, id) FROM runners WHERE phase = 1
+      GROUP BY pool_id, coalesce(key, CAST(id AS TEXT)) HAVING count(*) > 1
+      """
+    ),
+    (
+      "numbers beyond the last one given",
+      """
+      SELECT json_array((SELECT max(id) FROM runners), (SELECT max(id) FROM drain_orders),
+        (SELECT max(revision) FROM events), (SELECT max(attachment) FROM runners))
+      FROM fleet
+      WHERE coalesce((SELECT max(id) FROM runners), 0) > last_runner
+        OR coalesce((SELECT max(id) FROM drain_orders), 0) > last_order
+        OR coalesce((SELECT max(revision) FROM events), 0) <> last_revision
+        OR coalesce((SELECT max(attachment) FROM runners), 0) > last_attachment
+      """
+    ),
+    (
+      "targets that are not the pool's last change",
+      """
+      SELECT p.id FROM pools p JOIN target_changes t ON t.id = p.target_change_id WHERE t.pool_id <> p.id
+      """
+    ),
+  ]
+}

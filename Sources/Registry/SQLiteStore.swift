@@ -1,0 +1,211 @@
+import CSQLite
+import Handover
+
+/// The fleet on disk, and its only writer. Every batch is one transaction, whose commit has been synced before
+/// `apply` returns.
+///
+/// Inside it each mutation first checks, and may be refused as long as it has written nothing; from its first write on only
+/// the database can fail, and with it the whole batch. So a refused mutation needs no savepoint to leave nothing.
+package final class SQLiteStore: Store {
+  let database: Database
+  let statements: Statements
+  let bootID: String
+  let daemonUID: UInt32
+  let times: FleetTimes
+  private let newFleetID: UInt64
+  private let files: FileIdentities
+
+  /// As of the last commit.
+  private(set) var ledger: Ledger
+  /// The transaction under way; between batches, an empty one.
+  var work: Work
+  /// Once it has failed for good it stays so.
+  private var fatal: StoreFailure?
+
+  /// How far the log may grow before a commit is followed by a checkpoint.
+  private static let checkpointPages = 4000
+  /// How far before readers are waited for.
+  private static let truncatePages = 8 * checkpointPages
+
+  /// Opens or makes the database at `path`. `bootID` names this run of the machine, for the clock of `Moment.nanoseconds`
+  /// starts anew with it. `fleetID` is used when the file is new.
+  /// Throws `.fatal` when the file is not ours, newer, or damaged, `.unavailable` when the disk or another process
+  /// stands in the way.
+  package init(
+    path: String, bootID: String, daemonUID: UInt32, times: FleetTimes,
+    fleetID: UInt64 = .random(in: 1 ... .max)
+  ) throws(StoreFailure) {
+    precondition(!bootID.isEmpty, "an empty boot id stands for a fleet that has never been started")
+    self.bootID = bootID
+    self.daemonUID = daemonUID
+    self.times = times
+    newFleetID = fleetID
+    database = try Self.open(path)
+    do throws(DatabaseError) {
+      statements = try Statements(database)
+      ledger = try Ledger(statements)
+    } catch {
+      throw error.storeFailure
+    }
+    work = Work(now: Moment(nanoseconds: 0, wallMilliseconds: 0), ledger: ledger)
+    files = try FileIdentities(path: path)
+  }
+
+  private static func open(_ path: String) throws(StoreFailure) -> Database {
+    do {
+      let database = try Database(path: path, role: .writer)
+      try Migrations.identify(database)
+      try Migrations.check(database)
+      try database.useWriteAheadLog()
+      try Migrations.migrate(database)
+      return database
+    } catch let failure as StoreFailure {
+      throw failure
+    } catch let error as DatabaseError {
+      throw error.storeFailure
+    } catch {
+      preconditionFailure("an error of no kind that is thrown here: \(error)")
+    }
+  }
+
+  package func start(at now: Moment) throws(StoreFailure) -> FleetSnapshot {
+    try transact(at: now) { () throws(DatabaseError) in
+      try nameFleet(newFleetID)
+      try startLiving()
+      return try snapshot()
+    }
+  }
+
+  /// As `Store` says. An empty batch only looks whether the files are still in their place.
+  package func apply(_ batch: [Mutation], at now: Moment) throws(StoreFailure) -> CommittedBatch {
+    guard !batch.isEmpty else {
+      try checkFiles()
+      return CommittedBatch(results: [], consequences: [], revision: Revision(ledger.lastRevision))
+    }
+    return try transact(at: now) { () throws(DatabaseError) in
+      var results: [Result<MutationOutcome, Refusal>] = []
+      results.reserveCapacity(batch.count)
+      for mutation in batch { results.append(try perform(mutation)) }
+      return CommittedBatch(
+        results: results, consequences: work.consequences, revision: Revision(work.ledger.lastRevision))
+    }
+  }
+
+  private func perform(_ mutation: Mutation) throws(DatabaseError) -> Outcome {
+    switch mutation {
+    case .register(let registration): try register(registration)
+    case .detached(let attachments): try detach(attachments)
+    case .silent(let attachments): try setSilent(true, attachments)
+    case .heard(let attachments): try setSilent(false, attachments)
+    case .stopDelivered(let orders): try stopDelivered(orders)
+    case .stopAcked(let acknowledgements): try stopAcked(acknowledgements)
+    case .stopping(let attachment, let reason, let grace):
+      try beginOwnDrain(attachment, reason: reason, graceMilliseconds: grace)
+    case .leave(let attachment, let exitCode, let reason):
+      try leave(attachment, exitCode: exitCode, reason: reason)
+    case .lose(let attachments, let end): try lose(attachments, end)
+    case .force(let orders): try force(orders)
+    case .createNamespace(let name, let who): try createNamespace(name, who: who)
+    case .putConfig(let pool, let config, let who): try putConfig(pool, config, who: who)
+    case .deleteConfig(let pool, let who): try deleteConfig(pool, who: who)
+    case .drain(let command): try drain(command)
+    }
+  }
+
+  // MARK: - The transaction
+
+  private func transact<Answer>(
+    at now: Moment, _ body: () throws(DatabaseError) -> Answer
+  ) throws(StoreFailure) -> Answer {
+    if let fatal { throw fatal }
+    let answer: Answer
+    do throws(DatabaseError) {
+      try statements.begin.run()
+      work = Work(now: now, ledger: ledger)
+      answer = try body()
+      try writeWork()
+      try statements.commit.run()
+    } catch {
+      database.rollBack()
+      work = Work(now: now, ledger: ledger)
+      throw remembering(error.storeFailure)
+    }
+    ledger = work.ledger
+    work = Work(now: now, ledger: ledger)
+    // What went into a file that nobody will find again must not be acknowledged.
+    try checkFiles()
+    do throws(DatabaseError) {
+      try checkpointIfDue()
+    } catch {
+      // The commit stands, in the log; a disk that is full only now is asked again after the next one.
+      let failure = error.storeFailure
+      if case .fatal = failure { throw remembering(failure) }
+    }
+    return answer
+  }
+
+  private func checkFiles() throws(StoreFailure) {
+    if let fatal { throw fatal }
+    if let moved = files.moved() { throw remembering(.fatal(moved)) }
+  }
+
+  /// A store that has failed for good does nothing more, not even the checkpoint that closing would make.
+  private func remembering(_ failure: StoreFailure) -> StoreFailure {
+    if case .fatal = failure {
+      fatal = failure
+      database.abandon()
+    }
+    return failure
+  }
+
+  private func checkpointIfDue() throws(DatabaseError) {
+    guard database.logPages >= Self.checkpointPages else { return }
+    try database.checkpoint(database.logPages < Self.truncatePages ? .passive : .truncate)
+  }
+
+  private func writeWork() throws(DatabaseError) {
+    for pool in work.pools.values { try write(pool) }
+    guard work.ledger != ledger else { return }
+    let last = work.ledger
+    try statements.writeFleet.run(
+      last.lastRevision, last.lastRunner, last.lastOrder, last.lastAttachment, last.endedRunners)
+  }
+}
+
+/// What a mutation came to: a refusal is an answer; an error would be the whole batch's.
+typealias Outcome = Result<MutationOutcome, Refusal>
+
+extension Result where Failure == Refusal {
+  static func refused(_ code: Refusal.Code, _ message: String) -> Self { .failure(Refusal(code, message)) }
+}
+
+/// How far the fleet's numbers have come.
+struct Ledger: Hashable {
+  var lastRevision: Int64
+  var lastRunner: Int64
+  var lastOrder: Int64
+  var lastAttachment: Int64
+  var endedRunners: Int64
+
+  init(_ statements: Statements) throws(DatabaseError) {
+    let read = try statements.readFleet.first { row in
+      (row.int64(2), row.int64(3), row.int64(4), row.int64(5), row.int64(6))
+    }
+    guard let read else { throw DatabaseError(code: .corrupt, message: "the fleet has no row") }
+    (lastRevision, lastRunner, lastOrder, lastAttachment, endedRunners) = read
+  }
+}
+
+/// What one transaction has gathered so far.
+struct Work {
+  var now: Moment
+  var ledger: Ledger
+  var pools: [Int64: PoolRecord] = [:]
+  var poolIDs: [PoolName: Int64] = [:]
+  var consequences: [Consequence] = []
+
+  init(now: Moment, ledger: Ledger) {
+    self.now = now
+    self.ledger = ledger
+  }
+}
