@@ -27,7 +27,9 @@ package final class Listener: Sendable {
   ///
   /// Throws ENAMETOOLONG or EINVAL (the path), EADDRINUSE (another process listens here, the text says which), EEXIST
   /// (something is there that is no socket of ours: never removed), EPERM (a directory that others own).
-  package static func bind(path: String, mode: mode_t = 0o600) throws(Errno) -> Listener {
+  package static func bind(
+    path: String, mode: mode_t = 0o600, group: gid_t? = nil
+  ) throws(Errno) -> Listener {
     try UnixSocket.check(path: path)
     try ensurePrivateDirectory(parentDirectory(of: path) ?? "/")
     let lock = try FileLock(path: path + ".lock", what: "the socket \(path)")
@@ -39,6 +41,7 @@ package final class Listener: Sendable {
     try refuseDescriptors(fd)
     _ = try syscall("bind", path) { clinux_bind(fd, path) }
     _ = try syscall("listen", path) { listen(fd, 4096) }
+    if let group { _ = try syscall("chown", path) { chown(path, .max, group) } }
     if mode != 0o600 { _ = try syscall("chmod", path) { chmod(path, mode) } }
     return Listener(
       path: path, lock: lock, socket: socket, reserve: try FileDescriptor.open("/dev/null", O_RDONLY))

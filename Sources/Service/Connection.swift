@@ -76,6 +76,7 @@ final class AttachCall: Call {
   var session: AttachSession
   var liveness: Liveness.Slot?
   var isAckDue = false
+  var endsWithProcess = false
 
   init(connection: Connection, stream: UInt32, startedAt: Int64, deadline: Int64?, settings: ServiceSettings)
   {

@@ -92,6 +92,7 @@ extension Service {
     }
     nextAttachment = AttachmentID(attachment.rawValue + 1)
     call.deadline = nil
+    call.endsWithProcess = registration.endsWithProcess
     submit(.register(registration), .register(call, attachment))
   }
 
@@ -123,7 +124,7 @@ extension Service {
     }
     runners[runner]!.call = call
     call.liveness = runners[runner]!.liveness
-    host.watchProcess(of: call.connection.id, for: runner)
+    if call.endsWithProcess { host.watchProcess(of: call.connection.id, for: runner) }
     replyArena.reset()
     push(
       call,

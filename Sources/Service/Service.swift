@@ -234,6 +234,18 @@ package final class Service {
     return connection.isClosing && connection.output.isEmpty ? .close : .idle
   }
 
+  /// For the log at start.
+  package var currentRevision: Int64 { revision.rawValue }
+  package var livingRunners: Int { runners.count }
+
+  /// What a client is sent that is turned away before it has said anything: an answer to its first call.
+  package static func refusalFrame(_ status: Status) -> [UInt8] {
+    var server = ServerConnection(maxStreams: 1)
+    var output = OutboundQueue()
+    _ = server.fail(1, status, now: 0, arena: Arena(), output: &output)
+    return output.withUnwritten { Array($0) }
+  }
+
   /// Bytes that wait for this connection's peer.
   package func queuedBytes(_ id: ConnectionID) -> Int { connection(id)?.output.byteCount ?? 0 }
 

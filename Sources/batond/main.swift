@@ -1,1 +1,6 @@
-print("not yet")
+import Glibc
+import Linux
+import Options
+import Reactor
+
+exit(BatonDaemon.main(Array(CommandLine.arguments.dropFirst())))
