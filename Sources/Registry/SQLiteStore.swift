@@ -164,7 +164,8 @@ package final class SQLiteStore: Store {
   }
 
   private func writeWork() throws(DatabaseError) {
-    for pool in work.pools.values { try write(pool) }
+    // By id: the same changes write the same pages in the same order, whatever the seed of the process's hashes.
+    for (_, pool) in work.pools.sorted(by: { $0.key < $1.key }) { try write(pool) }
     guard work.ledger != ledger else { return }
     let last = work.ledger
     try statements.writeFleet.run(
