@@ -1,7 +1,8 @@
 import CSQLite
 import Glibc
 
-/// One connection to the database file, and the only owner of its handle. Not thread-safe: one thread uses it.
+/// One connection to the database file, and the only owner of its handle. Not thread-safe: one thread uses
+/// it.
 final class Database {
   enum Role {
     /// The one connection that writes and checkpoints. (SQLite before 3.51.3 can corrupt a file that two
