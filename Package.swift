@@ -69,15 +69,18 @@ let package = Package(
       path: "clients/swift/Samples/sample-runner", swiftSettings: warningsAreErrors),
     .executableTarget(
       name: "batond", dependencies: ["Reactor", "Service", "Registry", "Handover", "Linux", "Options"],
+      exclude: ["batond.service"],
       swiftSettings: warningsAreErrors),
     .executableTarget(
       name: "baton", dependencies: ["BatonClient", "BatonAPI", "Handover", "Protobuf", "Linux", "Options"],
+      exclude: ["RUN.md", "worker@.service"],
       swiftSettings: warningsAreErrors),
     .executableTarget(
       name: "baton-bench", dependencies: ["BatonAPI", "Ttrpc", "Handover", "Protobuf", "Linux", "Options"],
       swiftSettings: warningsAreErrors),
 
     // Tests, one target for each target above; end-to-end last.
+    .testTarget(name: "TidinessTests", swiftSettings: warningsAreErrors),
     .testTarget(name: "LinuxTests", dependencies: ["Linux"], swiftSettings: warningsAreErrors),
     .testTarget(
       name: "ProtobufTests", dependencies: ["Protobuf", "CBatonProto", "CProtobufC"],

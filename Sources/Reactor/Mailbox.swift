@@ -75,4 +75,3 @@ private final class Semaphore: Sendable {
     while sem_wait(semaphore) != 0 { precondition(errno == EINTR, "sem_wait: \(errno)") }
   }
 }
-

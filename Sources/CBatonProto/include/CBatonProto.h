@@ -9,4 +9,5 @@
 #include "google/rpc/status.pb-c.h"
 #include "grpc/health/v1/health.pb-c.h"
 #include "ttrpc/ttrpc.pb-c.h"
+#include "descriptor_set.h"
 #endif

@@ -1899,34 +1899,34 @@ const ProtobufCEnumDescriptor baton__v1__decision__upgrade__descriptor =
   baton__v1__decision__upgrade__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue baton__v1__decision__self__enum_values_by_number[3] =
+static const ProtobufCEnumValue baton__v1__decision__standing__enum_values_by_number[3] =
 {
-  { "SELF_UNSPECIFIED", "BATON__V1__DECISION__SELF__SELF_UNSPECIFIED", 0 },
-  { "SELF_READY", "BATON__V1__DECISION__SELF__SELF_READY", 1 },
-  { "SELF_DRAINING", "BATON__V1__DECISION__SELF__SELF_DRAINING", 2 },
+  { "STANDING_UNSPECIFIED", "BATON__V1__DECISION__STANDING__STANDING_UNSPECIFIED", 0 },
+  { "STANDING_READY", "BATON__V1__DECISION__STANDING__STANDING_READY", 1 },
+  { "STANDING_DRAINING", "BATON__V1__DECISION__STANDING__STANDING_DRAINING", 2 },
 };
-static const ProtobufCIntRange baton__v1__decision__self__value_ranges[] = {
+static const ProtobufCIntRange baton__v1__decision__standing__value_ranges[] = {
 {0, 0},{0, 3}
 };
-static const ProtobufCEnumValueIndex baton__v1__decision__self__enum_values_by_name[3] =
+static const ProtobufCEnumValueIndex baton__v1__decision__standing__enum_values_by_name[3] =
 {
-  { "SELF_DRAINING", 2 },
-  { "SELF_READY", 1 },
-  { "SELF_UNSPECIFIED", 0 },
+  { "STANDING_DRAINING", 2 },
+  { "STANDING_READY", 1 },
+  { "STANDING_UNSPECIFIED", 0 },
 };
-const ProtobufCEnumDescriptor baton__v1__decision__self__descriptor =
+const ProtobufCEnumDescriptor baton__v1__decision__standing__descriptor =
 {
   PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
-  "baton.v1.Decision.Self",
-  "Self",
-  "Baton__V1__Decision__Self",
+  "baton.v1.Decision.Standing",
+  "Standing",
+  "Baton__V1__Decision__Standing",
   "baton.v1",
   3,
-  baton__v1__decision__self__enum_values_by_number,
+  baton__v1__decision__standing__enum_values_by_number,
   3,
-  baton__v1__decision__self__enum_values_by_name,
+  baton__v1__decision__standing__enum_values_by_name,
   1,
-  baton__v1__decision__self__value_ranges,
+  baton__v1__decision__standing__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
 static const ProtobufCFieldDescriptor baton__v1__decision__field_descriptors[7] =
@@ -1992,13 +1992,13 @@ static const ProtobufCFieldDescriptor baton__v1__decision__field_descriptors[7] 
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "self",
+    "standing",
     6,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_ENUM,
     0,   /* quantifier_offset */
-    offsetof(Baton__V1__Decision, self),
-    &baton__v1__decision__self__descriptor,
+    offsetof(Baton__V1__Decision, standing),
+    &baton__v1__decision__standing__descriptor,
     NULL,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
@@ -2020,7 +2020,7 @@ static const unsigned baton__v1__decision__field_indices_by_name[] = {
   0,   /* field[0] = config */
   3,   /* field[3] = held */
   2,   /* field[2] = ordered */
-  5,   /* field[5] = self */
+  5,   /* field[5] = standing */
   4,   /* field[4] = superseded */
   6,   /* field[6] = target_version */
   1,   /* field[1] = upgrade */

@@ -85,21 +85,21 @@ typedef enum _Baton__V1__Decision__Upgrade {
 /*
  * What the asking runner is after it.
  */
-typedef enum _Baton__V1__Decision__Self {
+typedef enum _Baton__V1__Decision__Standing {
   /*
    * Not set: the decision is not a runner's.
    */
-  BATON__V1__DECISION__SELF__SELF_UNSPECIFIED = 0,
+  BATON__V1__DECISION__STANDING__STANDING_UNSPECIFIED = 0,
   /*
    * It takes work.
    */
-  BATON__V1__DECISION__SELF__SELF_READY = 1,
+  BATON__V1__DECISION__STANDING__STANDING_READY = 1,
   /*
    * It must leave at once: its pool has moved on.
    */
-  BATON__V1__DECISION__SELF__SELF_DRAINING = 2
-    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(BATON__V1__DECISION__SELF)
-} Baton__V1__Decision__Self;
+  BATON__V1__DECISION__STANDING__STANDING_DRAINING = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(BATON__V1__DECISION__STANDING)
+} Baton__V1__Decision__Standing;
 /*
  * A runner's life: ready -> draining -> stopped | lost, or ready -> stopped | lost.
  */
@@ -825,7 +825,7 @@ struct  Baton__V1__Decision
   /*
    * What the asking runner is after it.
    */
-  Baton__V1__Decision__Self self;
+  Baton__V1__Decision__Standing standing;
   /*
    * The pool's target version after it; 0 when it has none.
    */
@@ -833,7 +833,7 @@ struct  Baton__V1__Decision
 };
 #define BATON__V1__DECISION__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__decision__descriptor) \
-    , BATON__V1__DECISION__CONFIG__CONFIG_UNSPECIFIED, BATON__V1__DECISION__UPGRADE__UPGRADE_UNSPECIFIED, 0, 0,NULL, 0, BATON__V1__DECISION__SELF__SELF_UNSPECIFIED, 0 }
+    , BATON__V1__DECISION__CONFIG__CONFIG_UNSPECIFIED, BATON__V1__DECISION__UPGRADE__UPGRADE_UNSPECIFIED, 0, 0,NULL, 0, BATON__V1__DECISION__STANDING__STANDING_UNSPECIFIED, 0 }
 
 
 /*
@@ -1236,7 +1236,7 @@ extern const ProtobufCMessageDescriptor baton__v1__namespace__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__decision__descriptor;
 extern const ProtobufCEnumDescriptor    baton__v1__decision__config__descriptor;
 extern const ProtobufCEnumDescriptor    baton__v1__decision__upgrade__descriptor;
-extern const ProtobufCEnumDescriptor    baton__v1__decision__self__descriptor;
+extern const ProtobufCEnumDescriptor    baton__v1__decision__standing__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__held__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__event__descriptor;
 

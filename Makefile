@@ -1,0 +1,71 @@
+# What one does with Baton from its sources. `make help` lists it.
+
+SWIFT ?= swift
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+# Programs carry the Swift runtime in themselves, so that they run where no toolchain is.
+release = $(SWIFT) build -c release --static-swift-stdlib
+swift_sources = Sources Tests Package.swift clients/swift
+
+bindir = $(DESTDIR)$(PREFIX)/bin
+docdir = $(DESTDIR)$(PREFIX)/share/doc/baton
+protodir = $(DESTDIR)$(PREFIX)/share/baton/proto
+unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
+programs = batond baton
+built = $(addprefix .build/release/,$(programs))
+documents = README.md CHANGELOG.md LICENSE proto/PROTOCOL.md Sources/baton/RUN.md Sources/baton/worker@.service
+unit = Sources/batond/batond.service
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build test demo lint format generate install uninstall clean
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo '  install and uninstall take PREFIX=/usr/local and DESTDIR='
+
+setup:
+	@Tests/setup.sh
+
+build: setup ## build batond and baton for use (.build/release)
+	$(release)
+
+test: setup ## build everything and run every test
+	$(SWIFT) build --build-tests
+	$(SWIFT) test
+
+demo: setup ## watch four version 1 workers being relieved by version 2
+	$(release)
+	@Tests/demo/demo.sh .build/release
+
+lint: ## check the formatting
+	$(SWIFT) format lint --strict --recursive $(swift_sources)
+
+format: ## format the sources in place
+	$(SWIFT) format --in-place --recursive $(swift_sources)
+
+generate: setup ## generate the C code and the descriptor set from proto/*.proto
+	proto/generate.sh
+
+# Builds only where nothing is built yet: as root there is often no toolchain.
+$(built):
+	$(MAKE) build
+
+install: $(built) ## install programs, units, documents and schemas
+	install -d '$(bindir)' '$(docdir)' '$(unitdir)' '$(protodir)'
+	install -m 755 $(built) '$(bindir)'
+	install -m 644 $(documents) '$(docdir)'
+	sed 's|/usr/local/|$(PREFIX)/|g' $(unit) > '$(unitdir)/batond.service'
+	chmod 644 '$(unitdir)/batond.service'
+	for schema in $$(cd proto && find . -name '*.proto'); do \
+	  install -D -m 644 "proto/$$schema" '$(protodir)'/"$$schema" || exit 1; \
+	done
+
+uninstall: ## remove what install put there
+	rm -f $(foreach program,$(programs),'$(bindir)/$(program)')
+	rm -f '$(unitdir)/batond.service'
+	rm -rf '$(docdir)' '$(DESTDIR)$(PREFIX)/share/baton'
+
+clean: ## remove what was built
+	$(SWIFT) package clean
+	rm -rf .build

@@ -1,0 +1,137 @@
+import CBatonProto
+import CProtobufC
+import Protobuf
+import Ttrpc
+
+/// Every method that the daemon serves. protobuf-c's service descriptors know no streaming, hence this table; a test
+/// holds it against the schema.
+package enum Method: Int, CaseIterable, Sendable {
+  case hello, ping, cancel, listServices
+  case attach
+  case getStatus, getMetrics
+  case createNamespace, listNamespaces
+  case putRunnerConfig, getRunnerConfig, listRunnerConfigs, deleteRunnerConfig
+  case listRunners, getRunner, listPools, getPool
+  case drain, listDrains, getDrain
+  case watch
+  case healthCheck, healthWatch
+
+  package struct Description {
+    package var service: String
+    package var name: String
+    package var shape: CallShape
+    package var request: UnsafePointer<ProtobufCMessageDescriptor>
+    package var response: UnsafePointer<ProtobufCMessageDescriptor>
+
+    package var fullName: String { "\(service)/\(name)" }
+  }
+
+  package var description: Description { Self.descriptions[rawValue] }
+
+  /// The method of a Request frame.
+  package static func find(service: String, name: String) -> Method? {
+    guard let index = byFullName["\(service)/\(name)"] else { return nil }
+    return Method(rawValue: index)
+  }
+
+  /// What a person types: the full name, or the bare one where it is the only of its kind; either in any case.
+  package static func find(typed: String) -> Method? {
+    let wanted = typed.lowercased()
+    let matches = allCases.filter {
+      $0.description.fullName.lowercased() == wanted || $0.description.name.lowercased() == wanted
+    }
+    if matches.count > 1 { return matches.first { $0.description.service.hasPrefix("baton.") } }
+    return matches.first
+  }
+
+  private nonisolated(unsafe) static let descriptions: [Description] = allCases.map { $0.makeDescription() }
+  private static let byFullName = Dictionary(
+    uniqueKeysWithValues: allCases.map { ($0.description.fullName, $0.rawValue) })
+
+  private func makeDescription() -> Description {
+    func describe<Request: CMessage, Response: CMessage>(
+      _ service: String, _ name: String, _ shape: CallShape, _ request: Request.Type,
+      _ response: Response.Type
+    ) -> Description {
+      Description(
+        service: service, name: name, shape: shape, request: Request.descriptor, response: Response.descriptor
+      )
+    }
+    let connection = "baton.v1.ConnectionService"
+    let fleet = "baton.v1.FleetService"
+    let health = "grpc.health.v1.Health"
+    return switch self {
+    case .hello:
+      describe(connection, "Hello", .unary, Baton__V1__HelloRequest.self, Baton__V1__HelloResponse.self)
+    case .ping:
+      describe(connection, "Ping", .unary, Baton__V1__PingRequest.self, Baton__V1__PingResponse.self)
+    case .cancel:
+      describe(connection, "Cancel", .unary, Baton__V1__CancelRequest.self, Baton__V1__CancelResponse.self)
+    case .listServices:
+      describe(
+        connection, "ListServices", .unary, Baton__V1__ListServicesRequest.self,
+        Baton__V1__ListServicesResponse.self)
+    case .attach:
+      describe(
+        "baton.v1.RunnerService", "Attach", .bidirectional, Baton__V1__AttachRequest.self,
+        Baton__V1__AttachResponse.self)
+    case .getStatus:
+      describe(
+        fleet, "GetStatus", .unary, Baton__V1__GetStatusRequest.self, Baton__V1__GetStatusResponse.self)
+    case .getMetrics:
+      describe(
+        fleet, "GetMetrics", .unary, Baton__V1__GetMetricsRequest.self, Baton__V1__GetMetricsResponse.self)
+    case .createNamespace:
+      describe(
+        fleet, "CreateNamespace", .unary, Baton__V1__CreateNamespaceRequest.self,
+        Baton__V1__CreateNamespaceResponse.self)
+    case .listNamespaces:
+      describe(
+        fleet, "ListNamespaces", .unary, Baton__V1__ListNamespacesRequest.self,
+        Baton__V1__ListNamespacesResponse.self)
+    case .putRunnerConfig:
+      describe(
+        fleet, "PutRunnerConfig", .unary, Baton__V1__PutRunnerConfigRequest.self,
+        Baton__V1__PutRunnerConfigResponse.self)
+    case .getRunnerConfig:
+      describe(
+        fleet, "GetRunnerConfig", .unary, Baton__V1__GetRunnerConfigRequest.self,
+        Baton__V1__GetRunnerConfigResponse.self)
+    case .listRunnerConfigs:
+      describe(
+        fleet, "ListRunnerConfigs", .unary, Baton__V1__ListRunnerConfigsRequest.self,
+        Baton__V1__ListRunnerConfigsResponse.self)
+    case .deleteRunnerConfig:
+      describe(
+        fleet, "DeleteRunnerConfig", .unary, Baton__V1__DeleteRunnerConfigRequest.self,
+        Baton__V1__DeleteRunnerConfigResponse.self)
+    case .listRunners:
+      describe(
+        fleet, "ListRunners", .unary, Baton__V1__ListRunnersRequest.self, Baton__V1__ListRunnersResponse.self)
+    case .getRunner:
+      describe(
+        fleet, "GetRunner", .unary, Baton__V1__GetRunnerRequest.self, Baton__V1__GetRunnerResponse.self)
+    case .listPools:
+      describe(
+        fleet, "ListPools", .unary, Baton__V1__ListPoolsRequest.self, Baton__V1__ListPoolsResponse.self)
+    case .getPool:
+      describe(fleet, "GetPool", .unary, Baton__V1__GetPoolRequest.self, Baton__V1__GetPoolResponse.self)
+    case .drain: describe(fleet, "Drain", .unary, Baton__V1__DrainRequest.self, Baton__V1__DrainResponse.self)
+    case .listDrains:
+      describe(
+        fleet, "ListDrains", .unary, Baton__V1__ListDrainsRequest.self, Baton__V1__ListDrainsResponse.self)
+    case .getDrain:
+      describe(fleet, "GetDrain", .unary, Baton__V1__GetDrainRequest.self, Baton__V1__GetDrainResponse.self)
+    case .watch:
+      describe(fleet, "Watch", .serverStreaming, Baton__V1__WatchRequest.self, Baton__V1__WatchResponse.self)
+    case .healthCheck:
+      describe(
+        health, "Check", .unary, Grpc__Health__V1__HealthCheckRequest.self,
+        Grpc__Health__V1__HealthCheckResponse.self)
+    case .healthWatch:
+      describe(
+        health, "Watch", .serverStreaming, Grpc__Health__V1__HealthCheckRequest.self,
+        Grpc__Health__V1__HealthCheckResponse.self)
+    }
+  }
+}

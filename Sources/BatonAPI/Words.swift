@@ -1,0 +1,119 @@
+import Handover
+
+/// The word for each case of each closed set, as people read them in tables, logs and metrics. The same as the
+/// schema's names without their prefix.
+package enum Words {
+  package static func word(_ phase: RunnerPhase) -> String {
+    switch phase {
+    case .ready: "ready"
+    case .draining: "draining"
+    case .stopped: "stopped"
+    case .lost: "lost"
+    }
+  }
+
+  package static func word(_ link: RunnerLink) -> String {
+    switch link {
+    case .attached: "attached"
+    case .detached: "detached"
+    }
+  }
+
+  package static func word(_ end: RunnerEnd) -> String {
+    switch end {
+    case .detached: "detached"
+    case .forced: "forced"
+    case .threshold: "threshold"
+    case .processDied: "process_died"
+    case .machineRestarted: "machine_restarted"
+    case .keyTaken: "key_taken"
+    }
+  }
+
+  package static func word(_ cause: DrainCause) -> String {
+    switch cause {
+    case .versionUpgrade: "version_upgrade"
+    case .superseded: "superseded"
+    case .operator: "operator"
+    case .self: "self"
+    }
+  }
+
+  package static func word(_ state: DrainState) -> String {
+    switch state {
+    case .ordered: "ordered"
+    case .delivered: "delivered"
+    case .acked: "acked"
+    case .completed: "completed"
+    case .forced: "forced"
+    case .runnerLost: "runner_lost"
+    case .cancelled: "cancelled"
+    }
+  }
+
+  package static func word(_ cause: TargetCause) -> String {
+    switch cause {
+    case .first: "first"
+    case .promoted: "promoted"
+    case .demoted: "demoted"
+    }
+  }
+
+  package static func word(_ config: Decision.Config) -> String {
+    switch config {
+    case .created: "created"
+    case .found: "found"
+    }
+  }
+
+  package static func word(_ upgrade: Decision.Upgrade) -> String {
+    switch upgrade {
+    case .notNormal: "not_normal"
+    case .disabled: "disabled"
+    case .notAuthorized: "not_authorized"
+    case .noneOlder: "none_older"
+    case .applied: "applied"
+    }
+  }
+
+  package static func word(_ standing: Decision.Standing) -> String {
+    switch standing {
+    case .ready: "ready"
+    case .draining: "draining"
+    }
+  }
+
+  package static func word(_ kind: EventKind) -> String {
+    switch kind {
+    case .namespaceCreated: "namespace_created"
+    case .configPut: "config_put"
+    case .configDeleted: "config_deleted"
+    case .targetChanged: "target_changed"
+    case .runnerRegistered: "runner_registered"
+    case .runnerResumed: "runner_resumed"
+    case .runnerDetached: "runner_detached"
+    case .runnerSilent: "runner_silent"
+    case .runnerHeard: "runner_heard"
+    case .runnerStopped: "runner_stopped"
+    case .runnerLost: "runner_lost"
+    case .drainOrdered: "drain_ordered"
+    case .drainDelivered: "drain_delivered"
+    case .drainAcked: "drain_acked"
+    case .drainCompleted: "drain_completed"
+    case .drainForced: "drain_forced"
+    case .drainRunnerLost: "drain_runner_lost"
+    case .drainCancelled: "drain_cancelled"
+    }
+  }
+
+  /// The case that a word names; nil for a word that names none.
+  package static func `case`<Case: CaseIterable>(_ word: String, _ spell: (Case) -> String) -> Case? {
+    Case.allCases.first { spell($0) == word.replacing("-", with: "_") }
+  }
+}
+
+extension String {
+  fileprivate func replacing(_ old: Character, with new: Character) -> String {
+    String(map { $0 == old ? new : $0 })
+  }
+}

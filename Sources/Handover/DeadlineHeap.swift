@@ -1,0 +1,41 @@
+/// What is due when: a binary heap. Nothing is taken out early; whoever takes something due checks whether it still
+/// matters, so a changed or ended deadline costs nothing until its time.
+package struct DeadlineHeap<Payload> {
+  private var entries: [(deadline: Int64, payload: Payload)] = []
+
+  package init() {}
+
+  package var count: Int { entries.count }
+  /// The earliest deadline; nil when nothing is waiting.
+  package var next: Int64? { entries.first?.deadline }
+
+  package mutating func add(_ payload: Payload, at deadline: Int64) {
+    entries.append((deadline, payload))
+    var child = entries.count - 1
+    while child > 0 {
+      let parent = (child - 1) / 2
+      guard entries[child].deadline < entries[parent].deadline else { return }
+      entries.swapAt(child, parent)
+      child = parent
+    }
+  }
+
+  /// Takes the earliest entry if it is due.
+  package mutating func takeDue(at now: Int64) -> Payload? {
+    guard let first = entries.first, first.deadline <= now else { return nil }
+    entries.swapAt(0, entries.count - 1)
+    entries.removeLast()
+    var parent = 0
+    while true {
+      let left = 2 * parent + 1
+      guard left < entries.count else { break }
+      let right = left + 1
+      let least =
+        right < entries.count && entries[right].deadline < entries[left].deadline ? right : left
+      guard entries[least].deadline < entries[parent].deadline else { break }
+      entries.swapAt(least, parent)
+      parent = least
+    }
+    return first.payload
+  }
+}
