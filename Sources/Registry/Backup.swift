@@ -2,11 +2,13 @@ import CSQLite
 import Glibc
 import Handover
 
-/// A copy of a database that is in use, log and all. (Copying the file itself would leave out what is only in the log.)
+/// A copy of a database that is in use, log and all. (Copying the file itself would leave out what is only in
+/// the log.)
 package enum Backup {
-  /// Writes a consistent copy of the database at `path` to `destination`, which must not be there yet. Holds one read
-  /// transaction for as long as it takes; nobody who writes waits for it. When it fails, nothing is left behind.
-  /// Throws `.unavailable` when the copy cannot be written, `.fatal` when the source is not ours or damaged.
+  /// Writes a consistent copy of the database at `path` to `destination`, which must not be there yet. Holds
+  /// one read transaction for as long as it takes; nobody who writes waits for it. When it fails, nothing is
+  /// left behind. Throws `.unavailable` when the copy cannot be written, `.fatal` when the source is not ours
+  /// or damaged.
   package static func copy(from path: String, to destination: String) throws(StoreFailure) {
     let descriptor = Glibc.open(destination, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else {

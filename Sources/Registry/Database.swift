@@ -1,7 +1,8 @@
 import CSQLite
 import Glibc
 
-/// One connection to the database file, and the only owner of its handle. Not thread-safe: one thread uses it.
+/// One connection to the database file, and the only owner of its handle. Not thread-safe: one thread uses
+/// it.
 final class Database {
   enum Role {
     /// The one connection that writes and checkpoints. (SQLite before 3.51.3 can corrupt a file that two
@@ -18,9 +19,13 @@ final class Database {
   /// Pages in the write-ahead log after the last commit.
   private(set) var logPages = 0
 
-  private static let cacheKibibytes = 32_768
+  /// At most, and only as far as pages have been touched. The writer's holds the indexes of a long history.
+  private static let writerCacheKibibytes = 65_536
+  private static let readerCacheKibibytes = 16_384
   /// How long another process (a person with the sqlite3 shell) is waited for.
   private static let busyTimeoutMilliseconds: Int32 = 2000
+  /// How long a checkpoint that wants the log empty waits for readers, while every change waits for it.
+  private static let truncateTimeoutMilliseconds: Int32 = 50
   /// Past this size the log's file is cut back when it starts anew.
   private static let logSizeLimitBytes = 67_108_864
 
@@ -69,11 +74,11 @@ final class Database {
     try execute("PRAGMA mmap_size = 0")
     try execute("PRAGMA temp_store = MEMORY")
     try execute("PRAGMA cell_size_check = ON")
-    try execute("PRAGMA cache_size = -\(Self.cacheKibibytes)")
     try execute("PRAGMA secure_delete = OFF")
     switch role {
     case .writer:
       try execute("PRAGMA synchronous = FULL")
+      try execute("PRAGMA cache_size = -\(Self.writerCacheKibibytes)")
       // Our own hook takes the place of SQLite's automatic checkpoint, which is itself such a hook.
       sqlite3_wal_hook(
         handle,
@@ -83,6 +88,7 @@ final class Database {
         }, Unmanaged.passUnretained(self).toOpaque())
     case .reader:
       try execute("PRAGMA query_only = ON")
+      try execute("PRAGMA cache_size = -\(Self.readerCacheKibibytes)")
       sqlite3_wal_autocheckpoint(handle, 0)
     }
   }
@@ -150,6 +156,8 @@ final class Database {
       case .passive: SQLITE_CHECKPOINT_PASSIVE
       case .truncate: SQLITE_CHECKPOINT_TRUNCATE
       }
+    if checkpoint == .truncate { sqlite3_busy_timeout(handle, Self.truncateTimeoutMilliseconds) }
+    defer { sqlite3_busy_timeout(handle, Self.busyTimeoutMilliseconds) }
     var pages: Int32 = 0
     var moved: Int32 = 0
     let code = sqlite3_wal_checkpoint_v2(handle, "main", mode, &pages, &moved)

@@ -62,8 +62,8 @@ struct DatabaseError: Error, Hashable, Sendable, CustomStringConvertible {
     sql.isEmpty ? "\(message): \(code)" : "\(message): \(code), in: \(sql)"
   }
 
-  /// What it means for whoever owns the store. A failed sync may have dropped pages that the kernel now calls clean,
-  /// so it is never tried again; a full disk or a failed write left the file as it was.
+  /// What it means for whoever owns the store. A failed sync may have dropped pages that the kernel now calls
+  /// clean, so it is never tried again; a full disk or a failed write left the file as it was.
   var storeFailure: StoreFailure {
     switch code {
     case .inputOutputSync, .inputOutputDirectorySync, .inputOutputData, .inputOutputCorruptFileSystem:

@@ -1,8 +1,8 @@
 import Glibc
 import Handover
 
-/// Which files the database had when it was opened: writes to a file that was removed or replaced since would be
-/// lost with the last descriptor.
+/// Which files the database had when it was opened: writes to a file that was removed or replaced since would
+/// be lost with the last descriptor.
 struct FileIdentities {
   private struct Identity: Hashable {
     var device: UInt64

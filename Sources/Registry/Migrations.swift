@@ -13,9 +13,10 @@ enum Migrations {
   /// "Batn", as `PRAGMA application_id` keeps it.
   static let applicationID: Int64 = 0x4261_746E
 
-  /// A file up to this size is checked whole before it is used; that takes about a tenth of a second. Of a larger one
-  /// only the small tables are, which every decision reads; the rest is for `SQLiteReader.findDamage` to go
-  /// through while the daemon is already up, since runners are waiting for it.
+  /// A file up to this size is checked whole before it is used; that takes about a tenth of a second. Of a
+  /// larger one only the small tables are, which every decision reads; the rest is for
+  /// `SQLiteReader.findDamage` to go through while the daemon is already up, since runners are waiting for
+  /// it.
   static let wholeCheckBytes: Int64 = 33_554_432
 
   private static let smallTables = [
@@ -96,9 +97,9 @@ enum Migrations {
     return tables.filter { $0 == "sqlite_schema" || names.contains($0) }
   }
 
-  /// Brings the file to the latest schema, each migration in a transaction of its own: wherever it is cut off, the
-  /// file has either all of a migration or nothing of it. `beforeStatement` is told the number of each
-  /// statement and may throw, as a disk may.
+  /// Brings the file to the latest schema, each migration in a transaction of its own: wherever it is cut
+  /// off, the file has either all of a migration or nothing of it. `beforeStatement` is told the number of
+  /// each statement and may throw, as a disk may.
   static func migrate(
     _ database: Database, through migrations: [Migration] = Schema.migrations,
     beforeStatement: (Int) throws(DatabaseError) -> Void = { _ in }

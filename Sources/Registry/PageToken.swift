@@ -1,7 +1,7 @@
 import Handover
 
-/// Where a list goes on: the kind of list and its filter, as a fingerprint, and the key of the last element that was given.
-/// Hexadecimal, so that it can be pasted anywhere; its form is nobody's business but ours.
+/// Where a list goes on: the kind of list and its filter, as a fingerprint, and the key of the last element
+/// that was given. Hexadecimal, so that it can be pasted anywhere; its form is nobody's business but ours.
 struct PageToken: Hashable {
   var fingerprint: UInt64
   /// One entry for each column of the list's order.

@@ -53,8 +53,9 @@ struct VersionCounts: Hashable {
   }
 }
 
-/// One pool during one transaction: read from its rows when first touched, written back once before the commit, and
-/// forgotten after it. So a thousand registrations in one commit read and write their pool's counters once.
+/// One pool during one transaction: read from its rows when first touched, written back once before the
+/// commit, and forgotten after it. So a thousand registrations in one commit read and write their pool's
+/// counters once.
 final class PoolRecord {
   let id: Int64
   let namespaceID: Int64

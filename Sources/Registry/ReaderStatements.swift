@@ -23,148 +23,29 @@ struct ReaderStatements {
   let oldestEvent: Statement
   let events: Statement
 
-  private static let poolColumns = """
-    p.id, n.name, p.name, p.kind, p.drain_on_version_upgrade, p.grace_ms, p.config_metadata, p.config_encoded,
-    p.owner_uid, t.version, t.previous_version, t.cause, t.runner_id, t.at_ms, t.uid, t.gid, t.pid, t.program
-    """
-
-  private static let runnerColumns = """
-    r.id, n.name, p.name, r.key, r.version, r.total_slots, r.phase, r.link, r.silent, r.ends_with_process,
-    r.uid, r.gid, r.pid, r.program, r.metadata, r.registered_at_ms, r.link_changed_at_ms, r.ended_at_ms,
-    r.end_cause, coalesce(r.drain_order_id, (
-      SELECT o.id FROM drain_orders o WHERE o.runner_id = r.id AND o.state <= 3)),
-    r.exit_code, r.detach_reason
-    """
-
-  private static let drainColumns = """
-    o.id, o.runner_id, n.name, p.name, r.version, t.cause, t.reason, t.target_version, t.uid, t.gid, t.pid,
-    t.program, o.state, t.ordered_at_ms, o.delivered_at_ms, o.acked_at_ms, o.ended_at_ms, t.grace_ms,
-    t.deadline_ns, o.deliveries
-    """
-
-  private static let drainTables = """
-    JOIN drain_terms t ON t.id = o.terms_id JOIN pools p ON p.id = t.pool_id
-    JOIN namespaces n ON n.id = p.namespace_id JOIN runners r ON r.id = o.runner_id
-    """
-
   init(_ database: Database) throws(DatabaseError) {
     func make(_ sql: String) throws(DatabaseError) -> Statement { try Statement(database, sql) }
-    begin = try make("BEGIN")
-    end = try make("COMMIT")
-    revision = try make("SELECT last_revision, last_runner, last_order FROM fleet")
-    counts = try make(
-      """
-      SELECT (SELECT count(*) FROM namespaces), (SELECT count(*) FROM pools WHERE kind IS NOT NULL),
-        (SELECT ended_runners FROM fleet)
-      """)
-    livingCounts = try make(
-      """
-      SELECT coalesce(sum(ready), 0), coalesce(sum(draining), 0),
-        coalesce(sum(ready - ready_attached + draining - draining_attached), 0)
-      FROM pool_versions
-      """)
-    namespaces = try make(
-      "SELECT name, created_at_ms FROM namespaces WHERE name > ? ORDER BY name LIMIT ?")
-    pools = try make(
-      """
-      SELECT \(Self.poolColumns) FROM pools p JOIN namespaces n ON n.id = p.namespace_id
-        LEFT JOIN target_changes t ON t.id = p.target_change_id
-      WHERE p.kind IS NOT NULL AND (n.name, p.name) > (?1, ?2) AND (?3 IS NULL OR n.name = ?3)
-      ORDER BY n.name, p.name LIMIT ?4
-      """)
-    pool = try make(
-      """
-      SELECT \(Self.poolColumns) FROM pools p JOIN namespaces n ON n.id = p.namespace_id
-        LEFT JOIN target_changes t ON t.id = p.target_change_id
-      WHERE p.kind IS NOT NULL AND n.name = ? AND p.name = ?
-      """)
-    versions = try make(
-      """
-      SELECT version, ready, ready_attached, ready_attached_authorized, draining, ready_slots
-      FROM pool_versions WHERE pool_id = ? ORDER BY version DESC LIMIT ?
-      """)
-    openDrains = try make("SELECT coalesce(sum(draining), 0) FROM pool_versions WHERE pool_id = ?")
-    targetHistory = try make(
-      """
-      SELECT version, previous_version, cause, runner_id, at_ms, uid, gid, pid, program
-      FROM target_changes WHERE pool_id = ? ORDER BY id DESC LIMIT ?
-      """)
-    runner = try make(
-      """
-      SELECT \(Self.runnerColumns) FROM runners r JOIN pools p ON p.id = r.pool_id
-        JOIN namespaces n ON n.id = p.namespace_id
-      WHERE r.id = ?
-      """)
-    livingRunners = try make(
-      """
-      SELECT \(Self.runnerColumns)
-      FROM (
-        SELECT living.id FROM (
-          SELECT id, pool_id FROM runners INDEXED BY runners_ready WHERE phase = 1 AND ?4 IS NOT 2
-          UNION ALL
-          SELECT o.runner_id, t.pool_id FROM drain_orders o INDEXED BY drain_orders_open
-            JOIN drain_terms t ON t.id = o.terms_id
-          WHERE o.state <= 3 AND ?4 IS NOT 1
-        ) living JOIN pools p ON p.id = living.pool_id JOIN namespaces n ON n.id = p.namespace_id
-        WHERE living.id > ?1 AND (?2 IS NULL OR n.name = ?2) AND (?3 IS NULL OR p.name = ?3)
-        ORDER BY living.id LIMIT ?5
-      ) page JOIN runners r ON r.id = page.id JOIN pools p ON p.id = r.pool_id
-        JOIN namespaces n ON n.id = p.namespace_id
-      ORDER BY r.id
-      """)
-    allRunners = try make(
-      """
-      SELECT \(Self.runnerColumns) FROM runners r JOIN pools p ON p.id = r.pool_id
-        JOIN namespaces n ON n.id = p.namespace_id
-      WHERE r.id > ?1 AND r.id <= ?2 AND (?3 IS NULL OR n.name = ?3) AND (?4 IS NULL OR p.name = ?4)
-        AND (?5 IS NULL OR r.phase = ?5)
-      ORDER BY r.id LIMIT ?6
-      """)
-    runnerBounds = try make("SELECT min(id) FROM runners")
-    drain = try make("SELECT \(Self.drainColumns) FROM drain_orders o \(Self.drainTables) WHERE o.id = ?")
-    drainsOfRunner = try make(
-      """
-      SELECT \(Self.drainColumns) FROM drain_orders o \(Self.drainTables)
-      WHERE o.id IN (
-          SELECT id FROM drain_orders INDEXED BY drain_orders_open WHERE runner_id = ?2 AND state <= 3
-          UNION ALL SELECT drain_order_id FROM runners WHERE id = ?2)
-        AND o.id > ?1 AND (?3 IS NULL OR n.name = ?3) AND (?4 IS NULL OR p.name = ?4)
-        AND (?5 IS NULL OR o.state = ?5) AND (?6 OR o.state <= 3)
-      ORDER BY o.id LIMIT ?7
-      """)
-    openDrainsList = try make(
-      """
-      SELECT \(Self.drainColumns)
-      FROM (
-        SELECT o.id FROM drain_orders o INDEXED BY drain_orders_open JOIN drain_terms t ON t.id = o.terms_id
-          JOIN pools p ON p.id = t.pool_id JOIN namespaces n ON n.id = p.namespace_id
-        WHERE o.state <= 3 AND o.id > ?1 AND (?2 IS NULL OR n.name = ?2) AND (?3 IS NULL OR p.name = ?3)
-          AND (?4 IS NULL OR o.state = ?4)
-        ORDER BY o.id LIMIT ?5
-      ) page JOIN drain_orders o ON o.id = page.id \(Self.drainTables)
-      ORDER BY o.id
-      """)
-    allDrains = try make(
-      """
-      SELECT \(Self.drainColumns) FROM drain_orders o \(Self.drainTables)
-      WHERE o.id > ?1 AND o.id <= ?2 AND (?3 IS NULL OR n.name = ?3) AND (?4 IS NULL OR p.name = ?4)
-        AND (?5 IS NULL OR o.state = ?5)
-      ORDER BY o.id LIMIT ?6
-      """)
-    drainBounds = try make("SELECT min(id) FROM drain_orders")
-    oldestEvent = try make("SELECT min(revision) FROM events")
-    events = try make(
-      """
-      SELECT e.revision, e.at_ms, e.kind, coalesce(n.name, m.name), coalesce(p.name, ''), e.runner_id,
-        e.drain_order_id, e.version, e.detail, e.uid, e.gid, e.pid, e.program,
-        t.cause, t.reason, t.uid, t.gid, t.pid, t.program
-      FROM events e LEFT JOIN pools p ON p.id = e.pool_id LEFT JOIN namespaces n ON n.id = p.namespace_id
-        LEFT JOIN namespaces m ON m.id = e.namespace_id
-        LEFT JOIN drain_orders o ON e.kind = 12 AND o.id = e.drain_order_id
-        LEFT JOIN drain_terms t ON t.id = o.terms_id
-      WHERE e.revision > ?1 AND e.revision <= ?2 AND (?3 IS NULL OR coalesce(n.name, m.name) = ?3)
-        AND (?4 IS NULL OR p.name = ?4)
-      ORDER BY e.revision LIMIT ?5
-      """)
+    begin = try make(QuerySQL.begin)
+    end = try make(QuerySQL.end)
+    revision = try make(QuerySQL.revision)
+    counts = try make(QuerySQL.counts)
+    livingCounts = try make(QuerySQL.livingCounts)
+    namespaces = try make(QuerySQL.namespaces)
+    pools = try make(QuerySQL.pools)
+    pool = try make(QuerySQL.pool)
+    versions = try make(QuerySQL.versions)
+    openDrains = try make(QuerySQL.openDrains)
+    targetHistory = try make(QuerySQL.targetHistory)
+    runner = try make(QuerySQL.runner)
+    livingRunners = try make(QuerySQL.livingRunners)
+    allRunners = try make(QuerySQL.allRunners)
+    runnerBounds = try make(QuerySQL.runnerBounds)
+    drain = try make(QuerySQL.drain)
+    drainsOfRunner = try make(QuerySQL.drainsOfRunner)
+    openDrainsList = try make(QuerySQL.openDrainsList)
+    allDrains = try make(QuerySQL.allDrains)
+    drainBounds = try make(QuerySQL.drainBounds)
+    oldestEvent = try make(QuerySQL.oldestEvent)
+    events = try make(QuerySQL.events)
   }
 }

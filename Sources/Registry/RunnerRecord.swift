@@ -100,8 +100,8 @@ struct TokenDigest: Hashable {
   }
 }
 
-/// Metadata as bytes: for each pair the length of the key (one byte), the key, the length of the value (two bytes,
-/// big-endian), the value. Bounds keep both within their lengths.
+/// Metadata as bytes: for each pair the length of the key (one byte), the key, the length of the value (two
+/// bytes, big-endian), the value. Bounds keep both within their lengths.
 enum MetadataCoding {
   static func encode(_ pairs: [MetadataPair]) -> [UInt8] {
     var bytes: [UInt8] = []

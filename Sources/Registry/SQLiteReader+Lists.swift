@@ -1,7 +1,7 @@
 import Handover
 
-/// Lists go by the key of the last element that was given, never by a count of rows to skip: what comes or goes between two
-/// pages moves nobody from one to the other.
+/// Lists go by the key of the last element that was given, never by a count of rows to skip: what comes or
+/// goes between two pages moves nobody from one to the other.
 extension SQLiteReader {
   /// Cuts the one element off that was read only to see whether there is a next page.
   private func page<Element>(

@@ -2,14 +2,14 @@ import CSQLite
 import Glibc
 import Handover
 
-/// Answers queries, each from one short read transaction. It never checkpoints: that is the writer's alone, and an idle or
-/// long read would keep the writer's checkpoints from finishing.
+/// Answers queries, each from one short read transaction. It never checkpoints: that is the writer's alone,
+/// and an idle or long read would keep the writer's checkpoints from finishing.
 package final class SQLiteReader: StoreReader {
   let database: Database
   let statements: ReaderStatements
 
-  /// How many rows one query looks at when it cannot find them by an index: what it has not reached is the next page's,
-  /// so that a page may be short, even empty, and still name a next one.
+  /// How many rows one query looks at when it cannot find them by an index: what it has not reached is the
+  /// next page's, so that a page may be short, even empty, and still name a next one.
   static let scanLimit: Int64 = 20_000
 
   /// Opens a database that a `SQLiteStore` has opened before.
@@ -42,9 +42,9 @@ package final class SQLiteReader: StoreReader {
     }
   }
 
-  /// Goes through the whole file. The answer is what is damaged, in words; empty when it is sound. Reads every page: a
-  /// second for some hundred megabytes, during which the write-ahead log only grows. Meant to be run once, in the
-  /// background, after a start on a file that was too large to be checked whole.
+  /// Goes through the whole file. The answer is what is damaged, in words; empty when it is sound. Reads
+  /// every page: a second for some hundred megabytes, during which the write-ahead log only grows. Meant to
+  /// be run once, in the background, after a start on a file that was too large to be checked whole.
   package func findDamage() throws(StoreFailure) -> [String] {
     do throws(DatabaseError) {
       return try Migrations.damage(in: database)

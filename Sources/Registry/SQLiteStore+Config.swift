@@ -39,7 +39,8 @@ extension SQLiteStore {
     return .success(.configPut(decision, Revision(work.ledger.lastRevision)))
   }
 
-  /// A pool without a runner and without a config is as if it had never been: the next one to register owns it.
+  /// A pool without a runner and without a config is as if it had never been: the next one to register owns
+  /// it.
   func deleteConfig(_ name: PoolName, who: Peer) throws(DatabaseError) -> Outcome {
     guard let pool = try pool(named: name), pool.config != nil else {
       return .refused(.notFound, "pool \(name) has no config")

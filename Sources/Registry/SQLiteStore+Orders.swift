@@ -42,8 +42,8 @@ extension SQLiteStore {
     return OpenOrder(id: id, runner: runner.id, state: .ordered, terms: terms)
   }
 
-  /// Orders every ready runner below a version to leave: a handful of statements, whatever their number. The answer is
-  /// in the order of the runners' ids.
+  /// Orders every ready runner below a version to leave: a handful of statements, whatever their number. The
+  /// answer is in the order of the runners' ids.
   func orderReady(
     below bound: UInt32, of pool: PoolRecord, terms: OrderTerms, who: Peer
   ) throws(DatabaseError) -> [StopAcknowledgement] {

@@ -85,9 +85,10 @@ extension SQLiteStore {
 
   /// Makes the pool what its plan says.
   ///
-  /// A first target and a promotion happen on `actor`'s word; a demotion is the daemon's own. Those who must leave do on
-  /// the word that made the target, unless `retirer` asked for it just now. `newcomer` is the runner whose
-  /// registration this is part of: its own order, when it gets one, is the answer and not a consequence.
+  /// A first target and a promotion happen on `actor`'s word; a demotion is the daemon's own. Those who must
+  /// leave do on the word that made the target, unless `retirer` asked for it just now. `newcomer` is the
+  /// runner whose registration this is part of: its own order, when it gets one, is the answer and not a
+  /// consequence.
   func carryOut(
     _ plan: Plan, on pool: PoolRecord, actor: Peer, retirer: Peer? = nil, newcomer: RunnerRecord? = nil
   ) throws(DatabaseError) -> OpenOrder? {
@@ -117,8 +118,8 @@ extension SQLiteStore {
     }
   }
 
-  /// After a change that is not a runner's own: what the plan makes of it is a decision for the log only when it
-  /// moves something.
+  /// After a change that is not a runner's own: what the plan makes of it is a decision for the log only when
+  /// it moves something.
   func replan(_ pool: PoolRecord) throws(DatabaseError) {
     let plan = plan(pool)
     guard plan.targetMove != nil || plan.retirement != nil else { return }
@@ -127,8 +128,8 @@ extension SQLiteStore {
     _ = try carryOut(plan, on: pool, actor: daemon)
   }
 
-  /// Once for each pool that a change to many runners touched, in the order of their ids: the same state must give the same
-  /// revisions.
+  /// Once for each pool that a change to many runners touched, in the order of their ids: the same state must
+  /// give the same revisions.
   func replan(_ ids: Set<Int64>) throws(DatabaseError) {
     for id in ids.sorted() { try replan(pool(id)) }
   }

@@ -1,6 +1,7 @@
 import Handover
 
-/// Registration: the one transaction that admits a runner, settles its key, moves the target and orders who must leave.
+/// Registration: the one transaction that admits a runner, settles its key, moves the target and orders who
+/// must leave.
 extension SQLiteStore {
   func register(_ registration: Registration) throws(DatabaseError) -> Outcome {
     let digest = TokenDigest(registration.token)

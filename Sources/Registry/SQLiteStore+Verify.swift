@@ -1,8 +1,8 @@
 import Handover
 
 extension SQLiteStore {
-  /// Compares what is counted as it changes with what is there. The answer is each difference in words; empty when
-  /// all is well. Reads every runner: for tests and the simulator, between batches.
+  /// Compares what is counted as it changes with what is there. The answer is each difference in words; empty
+  /// when all is well. Reads every runner: for tests and the simulator, between batches.
   package func verifyCounters() throws(StoreFailure) -> [String] {
     do throws(DatabaseError) {
       var differences: [String] = []

@@ -1,11 +1,12 @@
 import CSQLite
 import Handover
 
-/// The fleet on disk, and its only writer. Every batch is one transaction, whose commit has been synced before
-/// `apply` returns.
+/// The fleet on disk, and its only writer. Every batch is one transaction, whose commit has been synced
+/// before `apply` returns.
 ///
-/// Inside it each mutation first checks, and may be refused as long as it has written nothing; from its first write on only
-/// the database can fail, and with it the whole batch. So a refused mutation needs no savepoint to leave nothing.
+/// Inside it each mutation first checks, and may be refused as long as it has written nothing; from its first
+/// write on only the database can fail, and with it the whole batch. So a refused mutation needs no savepoint
+/// to leave nothing.
 package final class SQLiteStore: Store {
   let database: Database
   let statements: Statements
@@ -27,10 +28,10 @@ package final class SQLiteStore: Store {
   /// How far before readers are waited for.
   private static let truncatePages = 8 * checkpointPages
 
-  /// Opens or makes the database at `path`. `bootID` names this run of the machine, for the clock of `Moment.nanoseconds`
-  /// starts anew with it. `fleetID` is used when the file is new.
-  /// Throws `.fatal` when the file is not ours, newer, or damaged, `.unavailable` when the disk or another process
-  /// stands in the way.
+  /// Opens or makes the database at `path`. `bootID` names this run of the machine, for the clock of
+  /// `Moment.nanoseconds` starts anew with it. `fleetID` is used when the file is new. Throws `.fatal` when
+  /// the file is not ours, newer, or damaged, `.unavailable` when the disk or another process stands in the
+  /// way.
   package init(
     path: String, bootID: String, daemonUID: UInt32, times: FleetTimes,
     fleetID: UInt64 = .random(in: 1 ... .max)
@@ -164,7 +165,9 @@ package final class SQLiteStore: Store {
   }
 
   private func writeWork() throws(DatabaseError) {
-    for pool in work.pools.values { try write(pool) }
+    // By id: the same changes write the same pages in the same order, whatever the seed of the process's
+    // hashes.
+    for (_, pool) in work.pools.sorted(by: { $0.key < $1.key }) { try write(pool) }
     guard work.ledger != ledger else { return }
     let last = work.ledger
     try statements.writeFleet.run(

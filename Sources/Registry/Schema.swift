@@ -1,14 +1,15 @@
-/// The tables, by the version that brought them. What was released is never edited: a change is a new migration.
+/// The tables, by the version that brought them. What was released is never edited: a change is a new
+/// migration.
 ///
 /// Rows of what has ended stay where they are; what lives is found through partial indexes, so that a million
-/// ended runners cost a registration nothing but a deeper tree. There is no foreign key between the large tables:
-/// history is pruned by age, each on its own.
+/// ended runners cost a registration nothing but a deeper tree. There is no foreign key between the large
+/// tables: history is pruned by age, each on its own.
 enum Schema {
   static let migrations = [Migration(version: 1, statements: version1)]
 
   private static let version1 = [
-    // One row: who this fleet is and how far its numbers have come. The numbers are kept here and not taken from the
-    // tables, so that pruning never brings an id back.
+    // One row: who this fleet is and how far its numbers have come. The numbers are kept here and not taken
+    // from the tables, so that pruning never brings an id back.
     """
     CREATE TABLE fleet (
       one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -103,11 +104,12 @@ enum Schema {
     """,
     "CREATE INDEX runners_ready ON runners (pool_id, version) WHERE phase = 1",
     "CREATE UNIQUE INDEX runners_key ON runners (pool_id, key) WHERE phase = 1 AND key IS NOT NULL",
-    // By `ended_at_ms` and not by `phase`, which a drain changes: it would take every entry out and put it in again.
+    // By `ended_at_ms` and not by `phase`, which a drain changes: it would take every entry out and put it in
+    // again.
     "CREATE INDEX runners_living_token ON runners (token_high) WHERE ended_at_ms IS NULL",
     "CREATE INDEX runners_ended_token ON runners (token_high) WHERE ended_at_ms IS NOT NULL",
-    // What the orders that were made together have in common: said once, whatever their number.
-    // The deadline and `ordered_ns` are on the boot clock of `fleet.boot_id`; another boot leaves no order open.
+    // What the orders that were made together have in common: said once, whatever their number. The deadline
+    // and `ordered_ns` are on the boot clock of `fleet.boot_id`; another boot leaves no order open.
     """
     CREATE TABLE drain_terms (
       id INTEGER PRIMARY KEY,
@@ -135,7 +137,8 @@ enum Schema {
     ) STRICT
     """,
     "CREATE UNIQUE INDEX drain_orders_open ON drain_orders (runner_id) WHERE state <= 3",
-    // Who and why of `drainOrdered` are its terms', since one commit may write ten thousand of them: left out here.
+    // Who and why of `drainOrdered` are its terms', since one commit may write ten thousand of them: left out
+    // here.
     """
     CREATE TABLE events (
       revision INTEGER PRIMARY KEY,

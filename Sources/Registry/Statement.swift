@@ -77,7 +77,8 @@ struct Row {
   func int(_ column: Int32) -> Int { Int(sqlite3_column_int64(statement, column)) }
   func bool(_ column: Int32) -> Bool { sqlite3_column_int64(statement, column) != 0 }
 
-  /// A column that only we write within `UInt32`; anything else there is damage and reads as the nearest value.
+  /// A column that only we write within `UInt32`; anything else there is damage and reads as the nearest
+  /// value.
   func uint32(_ column: Int32) -> UInt32 { UInt32(clamping: int64(column)) }
   func int32(_ column: Int32) -> Int32 { Int32(clamping: int64(column)) }
 
@@ -98,8 +99,8 @@ struct Row {
   }
 }
 
-/// One statement, compiled once and run many times. It is always reset before a call returns, so that it holds no
-/// lock and no snapshot.
+/// One statement, compiled once and run many times. It is always reset before a call returns, so that it
+/// holds no lock and no snapshot.
 final class Statement {
   private let handle: OpaquePointer
 

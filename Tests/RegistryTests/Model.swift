@@ -2,8 +2,8 @@ import Handover
 
 @testable import Registry
 
-/// The rules once more, in the plainest form there is: no database, no counters, every question answered by looking at every
-/// runner. What the store does is compared with it, step by step.
+/// The rules once more, in the plainest form there is: no database, no counters, every question answered by
+/// looking at every runner. What the store does is compared with it, step by step.
 struct Model {
   struct Runner {
     var pool: PoolName

@@ -102,7 +102,8 @@ import Testing
     #expect(try fleet.runner(old.runner).phase == .lost)
   }
 
-  /// The loop decided that a runner is lost while it was coming back on another connection: the connection wins.
+  /// The loop decided that a runner is lost while it was coming back on another connection: the connection
+  /// wins.
   @Test func whoHasAttachedAgainIsNotLost() throws {
     let fleet = try Fleet()
     var registration = fleet.registration(1)

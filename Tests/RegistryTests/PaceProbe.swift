@@ -47,6 +47,20 @@ struct PaceProbe {
     }
     let acked = try Self.milliseconds { _ = try fleet.store.apply([.stopAcked(stops)], at: fleet.now) }
     print("delivered \(delivered) ms, acked \(acked) ms")
+    var pages = 0
+    let listed = try Self.milliseconds {
+      var page = Page(size: 100)
+      repeat {
+        page.token = try fleet.runners(RunnerFilter(namespace: "default"), page).next
+        pages += 1
+      } while !page.token.isEmpty
+    }
+    print("listed in \(pages) pages: \(listed) ms")
+    let watched = try Self.milliseconds {
+      let latest = try fleet.latest().rawValue
+      #expect(try fleet.events(after: latest - 10_000, limit: 1000).count == 1000)
+    }
+    print("1000 events: \(watched) ms")
     let start = try Self.milliseconds { try fleet.reopen() }
     print("start: \(start) ms")
     let lost = try Self.milliseconds {

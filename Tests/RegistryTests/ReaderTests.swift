@@ -182,7 +182,8 @@ import Testing
     }
   }
 
-  /// Of a history that no index leads through only so much is looked at for one page: the page may be short, the list never is.
+  /// Of a history that no index leads through only so much is looked at for one page: the page may be short,
+  /// the list never is.
   @Test func longHistoryIsReadInBoundedSteps() throws {
     let fleet = try Fleet()
     let wanted = try fleet.admit(1)

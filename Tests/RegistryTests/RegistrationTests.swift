@@ -63,7 +63,8 @@ import Testing
     #expect(try fleet.runners().count == 1)
   }
 
-  /// A reply was lost, the runner sent its Register once more on the same connection: the same answer, done once.
+  /// A reply was lost, the runner sent its Register once more on the same connection: the same answer, done
+  /// once.
   @Test func sameRegisterAgainChangesNothing() throws {
     let fleet = try Fleet()
     let registration = fleet.registration(1, key: "a")
@@ -75,7 +76,8 @@ import Testing
     #expect(try fleet.latest() == revision)
   }
 
-  /// Two connections of one runner race: what the older one says comes late and must not take the newer one's place.
+  /// Two connections of one runner race: what the older one says comes late and must not take the newer one's
+  /// place.
   @Test func earlierConnectionDoesNotTakeOver() throws {
     let fleet = try Fleet()
     let late = fleet.registration(1)
@@ -214,7 +216,8 @@ import Testing
     #expect(try fleet.runners().map(\.phase) == [.ready, .ready])
   }
 
-  /// A runner without a key shows its id for one: somebody who names that number as key meets it as its holder.
+  /// A runner without a key shows its id for one: somebody who names that number as key meets it as its
+  /// holder.
   @Test func shownIDIsAKeyLikeAnyOther() throws {
     let fleet = try Fleet()
     let implicit = try fleet.admit(2)

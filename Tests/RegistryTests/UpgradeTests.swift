@@ -3,8 +3,8 @@ import Testing
 
 @testable import Registry
 
-/// What an upgrade does to a pool, in the transaction that brings it. The cases are those that the reviews of the original feature
-/// asked for, by name.
+/// What an upgrade does to a pool, in the transaction that brings it. The cases are those that the reviews of
+/// the original feature asked for, by name.
 @Suite struct UpgradeTests {
   private static func decided(
     _ upgrade: Decision.Upgrade, config: Decision.Config = .found, ordered: Int = 0,

@@ -1,0 +1,119 @@
+/// The statements that changes run.
+enum ChangeSQL {
+  static let begin = "BEGIN IMMEDIATE"
+  static let commit = "COMMIT"
+  static let readFleet = """
+    SELECT fleet_id, boot_id, last_revision, last_runner, last_order, last_attachment, ended_runners
+    FROM fleet
+    """
+  static let writeFleet = """
+    UPDATE fleet SET last_revision = ?, last_runner = ?, last_order = ?, last_attachment = ?, ended_runners = ?
+    """
+  static let nameFleet = "UPDATE fleet SET fleet_id = ?, boot_id = ?"
+  static let dateDefaultNamespace = "UPDATE namespaces SET created_at_ms = ? WHERE id = 1"
+  static let findNamespace = "SELECT id FROM namespaces WHERE name = ?"
+  static let insertNamespace = "INSERT INTO namespaces (name, created_at_ms) VALUES (?, ?) RETURNING id"
+  static let findPool = "SELECT id FROM pools WHERE namespace_id = ? AND name = ?"
+  static let readPool = """
+    SELECT p.id, p.namespace_id, n.name, p.name, p.kind, p.drain_on_version_upgrade, p.grace_ms,
+      p.config_metadata, p.config_encoded, p.owner_uid, p.target_change_id, t.version, t.previous_version,
+      t.cause, t.runner_id, t.at_ms, t.uid, t.gid, t.pid, t.program
+    FROM pools p JOIN namespaces n ON n.id = p.namespace_id
+      LEFT JOIN target_changes t ON t.id = p.target_change_id
+    WHERE p.id = ?
+    """
+  static let readPoolVersions = """
+    SELECT version, ready, ready_attached, ready_attached_authorized, ready_slots, draining, draining_attached
+    FROM pool_versions WHERE pool_id = ? ORDER BY version
+    """
+  static let insertPool = "INSERT INTO pools (namespace_id, name) VALUES (?, ?) RETURNING id"
+  static let writePool = """
+    UPDATE pools SET kind = ?, drain_on_version_upgrade = ?, grace_ms = ?, config_metadata = ?,
+      config_encoded = ?, owner_uid = ?, target_change_id = ?
+    WHERE id = ?
+    """
+  static let writePoolVersion = "INSERT OR REPLACE INTO pool_versions VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+  static let deletePoolVersion = "DELETE FROM pool_versions WHERE pool_id = ? AND version = ?"
+  static let insertTargetChange = """
+    INSERT INTO target_changes
+      (pool_id, version, previous_version, cause, runner_id, uid, gid, pid, program, at_ms)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
+    """
+  static let findLivingToken = """
+    SELECT \(RunnerRecord.columns) FROM runners INDEXED BY runners_living_token
+    WHERE token_high = ? AND ended_at_ms IS NULL AND token_low = ?
+    """
+  static let findEndedToken = """
+    SELECT id, uid, phase, end_cause FROM runners INDEXED BY runners_ended_token
+    WHERE token_high = ? AND ended_at_ms IS NOT NULL AND token_low = ?
+    """
+  static let findKey = """
+    SELECT \(RunnerRecord.columns) FROM runners INDEXED BY runners_key
+    WHERE pool_id = ? AND key = ? AND phase = 1 AND key IS NOT NULL
+    """
+  static let findRunner = "SELECT \(RunnerRecord.columns) FROM runners WHERE id = ? AND phase <= 2"
+  static let findEndedRunner = "SELECT attachment, phase, end_cause FROM runners WHERE id = ? AND phase >= 3"
+  static let insertRunner = """
+    INSERT INTO runners (id, pool_id, key, version, phase, link, authorized, total_slots, attachment,
+      ends_with_process, uid, gid, pid, program, token_high, token_low, registered_at_ms,
+      link_changed_at_ms, metadata)
+    VALUES (?1, ?2, ?3, ?4, 1, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, ?16)
+    """
+  static let attachRunner = """
+    UPDATE runners SET link = 1, silent = 0, authorized = ?, total_slots = ?, attachment = ?,
+      ends_with_process = ?, uid = ?, gid = ?, pid = ?, program = ?, link_changed_at_ms = ?, metadata = ?
+    WHERE id = ?
+    """
+  static let detachRunner = "UPDATE runners SET link = 2, silent = 0, link_changed_at_ms = ? WHERE id = ?"
+  static let setSilent = "UPDATE runners SET silent = ? WHERE id = ?"
+  static let startDraining = "UPDATE runners SET phase = 2 WHERE id = ?"
+  static let endRunner = """
+    UPDATE runners SET phase = ?, link = NULL, silent = 0, ended_at_ms = ?, end_cause = ?, drain_order_id = ?,
+      exit_code = ?, detach_reason = ?
+    WHERE id = ?
+    """
+  static let insertTerms = """
+    INSERT INTO drain_terms (pool_id, cause, reason, target_version, uid, gid, pid, program, ordered_at_ms,
+      ordered_ns, grace_ms, deadline_ns)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
+    """
+  static let insertOrder = "INSERT INTO drain_orders (id, runner_id, terms_id) VALUES (?, ?, ?)"
+  static let findOpenOrder = """
+    SELECT \(OrderRecord.columns) FROM drain_orders o INDEXED BY drain_orders_open
+      JOIN drain_terms t ON t.id = o.terms_id
+    WHERE o.runner_id = ? AND o.state <= 3
+    """
+  static let findOrder = """
+    SELECT \(OrderRecord.columns) FROM drain_orders o JOIN drain_terms t ON t.id = o.terms_id
+    WHERE o.id = ? AND o.state <= 3
+    """
+  static let markDelivered = """
+    UPDATE drain_orders SET deliveries = deliveries + 1, state = max(state, 2),
+      delivered_at_ms = coalesce(delivered_at_ms, ?)
+    WHERE id = ?
+    """
+  static let markAcked = "UPDATE drain_orders SET state = 3, acked_at_ms = ? WHERE id = ?"
+  static let endOrder = "UPDATE drain_orders SET state = ?, ended_at_ms = ? WHERE id = ?"
+  static let insertEvent = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+  static let orderReadyBelow = """
+    INSERT INTO drain_orders (id, runner_id, terms_id)
+    SELECT ? + row_number() OVER (ORDER BY id), id, ?
+    FROM runners INDEXED BY runners_ready WHERE phase = 1 AND pool_id = ? AND version < ?
+    """
+  static let newOrders = """
+    SELECT o.id, r.id, r.version, r.link, r.authorized, r.total_slots
+    FROM drain_orders o JOIN runners r ON r.id = o.runner_id WHERE o.id > ? ORDER BY o.id
+    """
+  static let startDrainingNew =
+    "UPDATE runners SET phase = 2 WHERE id IN (SELECT runner_id FROM drain_orders WHERE id > ?)"
+  static let insertNewOrderEvents = """
+    INSERT INTO events (revision, at_ms, kind, pool_id, runner_id, drain_order_id, version)
+    SELECT ?1 + o.id - ?2, ?3, ?4, ?5, o.runner_id, o.id, r.version
+    FROM drain_orders o JOIN runners r ON r.id = o.runner_id WHERE o.id > ?2
+    """
+  static let openOrdersOfPool = """
+    SELECT o.id FROM drain_orders o INDEXED BY drain_orders_open
+      JOIN drain_terms t ON t.id = o.terms_id JOIN runners r ON r.id = o.runner_id
+    WHERE o.state <= 3 AND t.pool_id = ? AND r.version < ? ORDER BY o.id
+    """
+}
