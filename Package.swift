@@ -95,6 +95,16 @@ let package = Package(
       name: "BatonAPITests",
       dependencies: ["BatonAPI", "Handover", "Protobuf", "CBatonProto", "CProtobufC"],
       swiftSettings: warningsAreErrors),
+    // The real service and registry on a simulated machine.
+    .target(
+      name: "Simulator",
+      dependencies: ["Service", "Registry", "BatonAPI", "Handover", "Ttrpc", "Protobuf", "CBatonProto"],
+      path: "Tests/Simulator", swiftSettings: warningsAreErrors),
+    .executableTarget(
+      name: "simulate", dependencies: ["Simulator", "Options"], path: "Tests/simulate",
+      swiftSettings: warningsAreErrors),
+    .testTarget(
+      name: "SimulatorTests", dependencies: ["Simulator"], swiftSettings: warningsAreErrors),
     .testTarget(
       name: "ServiceTests", dependencies: ["Service", "Registry", "BatonAPI", "Handover", "Ttrpc"],
       swiftSettings: warningsAreErrors),

@@ -1,0 +1,163 @@
+import Handover
+import Registry
+
+/// What must hold after every commit, and once everything is quiet. Looked up in the database itself.
+extension World {
+  /// After a commit.
+  func check(_ daemon: SimulatedDaemon) {
+    do {
+      if random.oneIn(16) {
+        for finding in try daemon.sqlite.verifyCounters() { violate("counters: \(finding)") }
+      }
+      let runners = try all(daemon.reader) {
+        Query.runners(RunnerFilter(), $0)
+      } pick: {
+        if case .runners(let page) = $0 { page } else { nil }
+      }
+      var keys: [String: RunnerID] = [:]
+      for runner in runners where runner.phase == .ready {
+        if let other = keys.updateValue(runner.id, forKey: "\(runner.pool)/\(runner.key)") {
+          violate("invariant 6: runners \(other) and \(runner.id) are both ready with key \(runner.key)")
+        }
+        if runner.remainingSlots > runner.totalSlots {
+          violate("invariant 3: runner \(runner.id) has slots beyond its own")
+        }
+      }
+      let living = Dictionary(uniqueKeysWithValues: runners.map { ($0.id, $0) })
+      let open = try all(daemon.reader) {
+        Query.drains(DrainFilter(), $0)
+      } pick: {
+        if case .drains(let page) = $0 { page } else { nil }
+      }
+      for order in open where living[order.runner]?.phase != .draining {
+        violate("order \(order.id) is open, but runner \(order.runner) is not draining")
+      }
+      let ordered = Set(open.map(\.runner))
+      for runner in runners where runner.phase == .draining && !ordered.contains(runner.id) {
+        violate("runner \(runner.id) is draining without an open order")
+      }
+      try checkPlans(daemon, runners)
+    } catch {
+      violate("a check could not read: \(error)")
+    }
+  }
+
+  /// Invariant 9: what is stored is what the planner would do: it finds nothing left.
+  private func checkPlans(_ daemon: SimulatedDaemon, _ runners: [Runner]) throws {
+    let pools = try all(daemon.reader) {
+      Query.pools(namespace: nil, $0)
+    } pick: {
+      if case .pools(let page) = $0 { page } else { nil }
+    }
+    for pool in pools {
+      // From the runners themselves, not from the counters that the store planned with.
+      var versions: [Version: VersionSummary] = [:]
+      for runner in runners where runner.pool == pool.name {
+        var summary =
+          versions[runner.version]
+          ?? VersionSummary(
+            version: runner.version, ready: 0, readyAttached: 0, readyAttachedAuthorized: 0, draining: 0,
+            totalSlots: 0, remainingSlots: 0)
+        if runner.phase == .ready {
+          summary.ready += 1
+          if runner.link == .attached {
+            summary.readyAttached += 1
+            summary.readyAttachedAuthorized += 1
+          }
+        } else {
+          summary.draining += 1
+        }
+        versions[runner.version] = summary
+      }
+      let plan = Planner.plan(
+        PoolState(config: pool.config, target: pool.target?.version, versions: Array(versions.values)))
+      if plan.retired > 0 {
+        violate("invariant 7: \(plan.retired) ready runners of \(pool.name) are older than the target")
+      }
+      if let move = plan.targetMove {
+        violate("invariant 9: the target of \(pool.name) should be \(move.version)")
+      }
+    }
+  }
+
+  /// At the end, when faults have stopped and time enough has passed.
+  func checkQuiet(_ watchers: [SimulatedWatcher]) {
+    guard let daemon else { return violate("the daemon is not running at the end") }
+    do {
+      let open = try all(daemon.reader) {
+        Query.drains(DrainFilter(), $0)
+      } pick: {
+        if case .drains(let page) = $0 { page } else { nil }
+      }
+      for order in open {
+        violate("invariant 4: order \(order.id) of runner \(order.runner) never ended: \(order.state)")
+      }
+      try checkAcknowledged(daemon)
+      let events = try allEvents(daemon.reader)
+      for watcher in watchers where watcher.revisions != events {
+        let missing = Set(events).subtracting(watcher.revisions).sorted().prefix(3)
+        violate(
+          "invariant 8: a watcher saw \(watcher.revisions.count) events of \(events.count); missing \(Array(missing))"
+        )
+      }
+      for finding in try daemon.sqlite.verifyCounters() { violate("counters: \(finding)") }
+    } catch {
+      violate("the last check could not read: \(error)")
+    }
+  }
+
+  /// Invariant 5.
+  private func checkAcknowledged(_ daemon: SimulatedDaemon) throws {
+    for (id, registered) in history.runners.sorted(by: { $0.key < $1.key }) {
+      guard case .runner(let runner) = try daemon.reader.read(.runner(id)).content else {
+        violate("invariant 5: runner \(id) was acknowledged and is gone")
+        continue
+      }
+      if runner.pool != registered.pool || runner.version.number != registered.version {
+        violate("invariant 5: runner \(id) is another than was acknowledged")
+      }
+    }
+    for id in history.orders.union(history.stopsSeen).sorted() {
+      guard case .drain = try daemon.reader.read(.drain(id)).content else {
+        violate("invariant 5: order \(id) was acknowledged and is gone")
+        continue
+      }
+    }
+    for (pool, possible) in history.configs.sorted(by: { $0.key < $1.key }) where possible.count == 1 {
+      guard case .config(let config) = try daemon.reader.read(.config(pool)).content else {
+        violate("invariant 5: the config of \(pool) was acknowledged and is gone")
+        continue
+      }
+      guard case .normal(let normal) = config.kind, normal.drainOnVersionUpgrade == possible[0] else {
+        violate("invariant 5: the config of \(pool) is another than was acknowledged")
+        continue
+      }
+    }
+  }
+
+  private func allEvents(_ reader: any StoreReader) throws -> [Int64] {
+    var revisions: [Int64] = []
+    var cursor = Revision(0)
+    while true {
+      let answer = try reader.read(.events(after: cursor, namespace: nil, name: nil, limit: 1000))
+      guard case .events(let events, let upTo) = answer.content else { return revisions }
+      revisions += events.map(\.revision.rawValue)
+      guard upTo < answer.revision else { return revisions }
+      cursor = upTo
+    }
+  }
+
+  private func all<Element>(
+    _ reader: any StoreReader, _ query: (Page) -> Query, pick: (QueryAnswer.Content) -> PageOf<Element>?
+  ) throws -> [Element] {
+    var elements: [Element] = []
+    var token = ""
+    repeat {
+      let answer = try reader.read(query(Page(size: 1000, token: token)))
+      guard let page = pick(answer.content) else { return elements }
+      elements += page.elements
+      token = page.next
+    } while !token.isEmpty
+    return elements
+  }
+}

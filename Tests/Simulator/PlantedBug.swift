@@ -1,0 +1,185 @@
+import Handover
+import Service
+
+/// Mistakes that somebody could have made, put around the product's interfaces from outside: the simulator is only worth
+/// something if it finds each of them. `PlantedBugTests` says which check does.
+package enum PlantedBug: String, CaseIterable, Sendable {
+  case none
+  /// The answer leaves before the commit, which a crash then loses.
+  case acknowledgedBeforeCommit
+  /// A resumed runner is not told again of the order that is open for it.
+  case stopNotResent
+  /// An order's Stop is sent at once only; a runner that was detached then never hears of it.
+  case stopForgotten
+  /// News of a dead connection is taken for news of the one that replaced it.
+  case connectionGenerationIgnored
+  /// After a restart the deadlines of open orders are gone.
+  case deadlineLostAtRestart
+  /// A deadline that passes is not acted on.
+  case deadlineIgnored
+  /// A runner that is gone is never given up.
+  case lossIgnored
+  /// A detached runner stays attached in the books.
+  case detachIgnored
+  /// The planner runs when a runner registers, not when a config changes.
+  case edgeTriggeredPlanner
+  /// The log loses an event at a page's end.
+  case eventSkipped
+  /// The log repeats an event.
+  case eventRepeated
+  /// A token is not known again after a restart: the same process becomes another runner.
+  case tokenForgotten
+}
+
+extension PlantedBug {
+  func decorate(_ store: any Store) -> any Store {
+    switch self {
+    case .acknowledgedBeforeCommit, .stopNotResent, .stopForgotten, .connectionGenerationIgnored,
+      .deadlineLostAtRestart, .edgeTriggeredPlanner, .tokenForgotten:
+      BuggyStore(self, store)
+    case .none, .deadlineIgnored, .lossIgnored, .detachIgnored, .eventSkipped, .eventRepeated: store
+    }
+  }
+
+  func decorate(_ reader: any StoreReader) -> any StoreReader {
+    switch self {
+    case .eventSkipped, .eventRepeated: BuggyReader(self, reader)
+    default: reader
+    }
+  }
+
+  /// The mutation as it reaches the store; nil when it never does.
+  func submitted(_ mutation: Mutation) -> Mutation? {
+    switch (self, mutation) {
+    case (.deadlineIgnored, .force), (.lossIgnored, .lose), (.detachIgnored, .detached): nil
+    default: mutation
+    }
+  }
+
+  func daemonDied() {}
+}
+
+private final class BuggyStore: Store {
+  private let bug: PlantedBug
+  private let store: any Store
+  /// Acknowledged, not yet applied.
+  private var owed: [Mutation] = []
+  private var attachments: [RunnerID: AttachmentID] = [:]
+  private var hasRegistered = 0
+
+  init(_ bug: PlantedBug, _ store: any Store) {
+    self.bug = bug
+    self.store = store
+  }
+
+  func start(at now: Moment) throws(StoreFailure) -> FleetSnapshot {
+    var snapshot = try store.start(at: now)
+    if bug == .deadlineLostAtRestart {
+      for index in snapshot.openOrders.indices { snapshot.openOrders[index].terms.deadlineNanoseconds = .max }
+    }
+    return snapshot
+  }
+
+  func apply(_ batch: [Mutation], at now: Moment) throws(StoreFailure) -> CommittedBatch {
+    switch bug {
+    case .acknowledgedBeforeCommit: return try applyLate(batch, now)
+    case .connectionGenerationIgnored: return try store.apply(batch.map(current), at: now)
+    case .edgeTriggeredPlanner: return try applyWithoutPlanning(batch, now)
+    case .tokenForgotten: return try store.apply(batch.map(forgetting), at: now)
+    default: break
+    }
+    var committed = try store.apply(batch, at: now)
+    if bug == .stopNotResent {
+      for index in committed.results.indices {
+        if case .success(.registered(var admission)) = committed.results[index], admission.isResumed {
+          admission.openOrder = nil
+          committed.results[index] = .success(.registered(admission))
+        }
+      }
+    }
+    if bug == .stopForgotten {
+      committed.consequences.removeAll { consequence in
+        if case .stopsOrdered = consequence { true } else { false }
+      }
+    }
+    return committed
+  }
+
+  /// A drain or a config that no runner waits for is acknowledged out of thin air and written with the next batch.
+  private func applyLate(_ batch: [Mutation], _ now: Moment) throws(StoreFailure) -> CommittedBatch {
+    let late = batch.filter { if case .putConfig = $0 { true } else { false } }
+    let rest = batch.filter { if case .putConfig = $0 { false } else { true } }
+    let due = owed
+    owed = late
+    var committed = try store.apply(due + rest, at: now)
+    var results = committed.results.dropFirst(due.count)
+    committed.results = batch.map { mutation in
+      if case .putConfig = mutation {
+        .success(.configPut(Decision(config: .found, upgrade: .noneOlder), committed.revision))
+      } else {
+        results.removeFirst()
+      }
+    }
+    return committed
+  }
+
+  private func current(_ mutation: Mutation) -> Mutation {
+    switch mutation {
+    case .register(let registration):
+      greatest = max(greatest, registration.attachment)
+      return mutation
+    case .detached(let gone):
+      return .detached(gone.map { Attachment(runner: $0.runner, id: attachments[$0.runner] ?? $0.id) })
+    default: return mutation
+    }
+  }
+  private var greatest = AttachmentID(0)
+
+  /// A config that turns draining on takes effect at the next registration only.
+  private func applyWithoutPlanning(_ batch: [Mutation], _ now: Moment) throws(StoreFailure) -> CommittedBatch
+  {
+    let hasRegistration = batch.contains { if case .register = $0 { true } else { false } }
+    let late = hasRegistration ? [] : batch.filter { if case .putConfig = $0 { true } else { false } }
+    let due = hasRegistration ? owed : []
+    if hasRegistration { owed = [] }
+    owed += late
+    let rest = hasRegistration ? batch : batch.filter { if case .putConfig = $0 { false } else { true } }
+    var committed = try store.apply(due + rest, at: now)
+    var results = committed.results.dropFirst(due.count)
+    committed.results = batch.map { mutation in
+      if case .putConfig = mutation, !hasRegistration {
+        .success(.configPut(Decision(config: .found, upgrade: .noneOlder), committed.revision))
+      } else {
+        results.removeFirst()
+      }
+    }
+    return committed
+  }
+
+  private func forgetting(_ mutation: Mutation) -> Mutation {
+    guard case .register(var registration) = mutation else { return mutation }
+    hasRegistered += 1
+    if hasRegistered % 7 == 0 { registration.token.high ^= UInt64(hasRegistered) }
+    return .register(registration)
+  }
+}
+
+private final class BuggyReader: StoreReader {
+  private let bug: PlantedBug
+  private let reader: any StoreReader
+  init(_ bug: PlantedBug, _ reader: any StoreReader) {
+    self.bug = bug
+    self.reader = reader
+  }
+
+  func read(_ query: Query) throws(StoreFailure) -> QueryAnswer {
+    var answer = try reader.read(query)
+    // Only what a watcher reads; the checks at the end ask for longer pages.
+    guard case .events(_, _, _, let limit) = query, limit < 1000,
+      case .events(var events, let upTo) = answer.content, events.count > 3
+    else { return answer }
+    if bug == .eventSkipped { events.removeLast() } else { events.append(events[events.count - 1]) }
+    answer.content = .events(events, upTo: upTo)
+    return answer
+  }
+}

@@ -1,0 +1,247 @@
+import BatonAPI
+import Handover
+import Protobuf
+import Ttrpc
+
+/// One worker process of the simulated machine: it registers, sends heartbeats, obeys a Stop after some work, and has its
+/// seed's bad habits.
+final class SimulatedRunner: SimulatedPeer {
+  enum Life {
+    case running
+    case finished
+    case dead
+  }
+
+  unowned let world: World
+  let pool: PoolName
+  let key: String
+  let version: UInt32
+  let token: RegistrationToken
+  let pid: Int32
+  let endsWithProcess: Bool
+  let ignoresStops: Bool
+  var life = Life.running
+  /// Neither reads nor sends, until then.
+  var hangsUntil: Int64 = 0
+
+  private let arena = Arena()
+  private var link: SimulatedLink?
+  private var client = ClientConnection()
+  private var output = OutboundQueue()
+  private var stream: UInt32 = 0
+  private(set) var runner: RunnerID?
+  private(set) var stopsSeen: Set<DrainOrderID> = []
+  private var sequence: UInt64 = 0
+  private var isStopping = false
+  private var isFinishing = false
+
+  init(_ world: World, pool: PoolName, key: String, version: UInt32, pid: Int32) {
+    self.world = world
+    self.pool = pool
+    self.key = key
+    self.version = version
+    self.pid = pid
+    token = RegistrationToken(high: world.random.next(), low: world.random.next() | 1)
+    endsWithProcess = world.random.oneIn(3)
+    ignoresStops = world.faults.runnersIgnoreStops && world.random.oneIn(5)
+    connect()
+  }
+
+  private func connect() {
+    guard life == .running else { return }
+    world.connect(self, uid: World.daemonUID, pid: pid)
+  }
+
+  private func retry() {
+    link = nil
+    guard life == .running else { return }
+    world.schedule(after: world.random.milliseconds(50...2000)) { [self] in
+      if life == .running, link == nil { connect() }
+    }
+  }
+
+  func connectRefused() { retry() }
+
+  func connected(_ link: SimulatedLink) {
+    guard life == .running else { return world.hangUp(link) }
+    self.link = link
+    client = ClientConnection()
+    output = OutboundQueue()
+    if world.faults.slowReaders, world.random.oneIn(20) {
+      link.isClientPaused = true
+      world.schedule(after: world.random.milliseconds(100...9000)) { [self] in world.resume(link) }
+    }
+    arena.reset()
+    let register = AttachRequests.register(
+      pool: pool, key: key, version: version, totalSlots: 4, token: token, endsWithProcess: endsWithProcess,
+      metadata: [], arena)
+    Codec.encode(register).withUnsafeBytes { bytes in
+      stream = client.open(
+        service: Method.attach.description.service, method: Method.attach.description.name,
+        shape: .bidirectional,
+        payload: bytes, now: world.now, arena: Arena(), output: &output)!
+    }
+    flush()
+  }
+
+  func disconnected(_ link: SimulatedLink) {
+    guard self.link === link else { return }
+    world.note("runner \(pid) is cut off")
+    retry()
+  }
+
+  func received(_ bytes: UnsafeRawBufferPointer, on link: SimulatedLink) {
+    guard self.link === link, life == .running else { return }
+    var input = bytes
+    while self.link === link {
+      switch client.next(&input, arena: arena) {
+      case .needMore: return
+      case .message(_, let payload):
+        guard let message = try? DaemonMessage(payload, in: Arena()) else {
+          return world.violate("runner \(pid) got what it cannot read")
+        }
+        said(message)
+      case .response(_, let status, _): refused(status)
+      case .finished: hangUp()
+      case .protocolError: return world.violate("runner \(pid) got no ttrpc")
+      }
+    }
+  }
+
+  private func said(_ message: DaemonMessage) {
+    switch message {
+    case .registered(let registered):
+      world.note("runner \(pid) v\(version) is \(registered.runner), resumed \(registered.isResumed)")
+      if let runner, runner != registered.runner {
+        world.violate("the token of runner \(runner) came back as \(registered.runner)")
+      }
+      runner = registered.runner
+      world.history.registered(registered.runner, pool, version)
+      beat()
+    case .heartbeatAck: break
+    case .stop(let stop):
+      world.note("runner \(pid) gets stop \(stop.order)")
+      world.history.stopSeen(stop.order)
+      stopsSeen.insert(stop.order)
+      guard !ignoresStops || !world.isFaulty else { return }
+      sendAck(stop.order)
+      guard !isStopping else { return }
+      isStopping = true
+      world.schedule(after: world.random.milliseconds(0...8000)) { [self] in finish() }
+    case .close(let cause, _):
+      world.note("runner \(pid) is closed: \(cause.map { "\($0)" } ?? "unknown")")
+      switch cause {
+      case .daemonStopping: break
+      case .detached, .forced, .lost: life = .finished
+      // Its other connection lives; this simulated runner has only one.
+      case .resumedElsewhere, nil: break
+      }
+    case .unknown: world.violate("runner \(pid) got an unknown message")
+    }
+  }
+
+  private func refused(_ status: Status) {
+    world.note("runner \(pid) is refused: \(status.code.name)")
+    hangUp()
+    switch status.code {
+    case .unavailable, .resourceExhausted, .deadlineExceeded, .aborted: break
+    case .invalidArgument, .internal, .unimplemented: world.violate("runner \(pid) was told \(status)")
+    default: life = .finished
+    }
+  }
+
+  private func hangUp() {
+    guard let link else { return }
+    world.hangUp(link)
+    retry()
+  }
+
+  // MARK: - What it says
+
+  private func beat() {
+    guard life == .running, let link else { return }
+    if world.now >= hangsUntil {
+      sequence += 1
+      arena.reset()
+      send(AttachRequests.heartbeat(sequence: sequence, roundTripMicroseconds: 0, arena))
+    }
+    world.schedule(after: 3_000_000_000) { [self] in
+      if self.link === link { beat() }
+    }
+  }
+
+  private func sendAck(_ order: DrainOrderID) {
+    arena.reset()
+    send(AttachRequests.stopAck(order, arena))
+  }
+
+  func beginOwnDrain() {
+    guard life == .running, link != nil, runner != nil, !isStopping else { return }
+    world.note("runner \(pid) begins its own drain")
+    arena.reset()
+    send(AttachRequests.stopping(reason: "simulated", graceMilliseconds: 0, arena))
+  }
+
+  private func finish() {
+    guard life == .running, !isFinishing else { return }
+    guard link != nil else {
+      world.schedule(after: 500_000_000) { [self] in finish() }
+      return
+    }
+    isFinishing = true
+    arena.reset()
+    send(AttachRequests.detach(exitCode: 0, reason: "done", arena))
+    world.schedule(after: 3_000_000_000) { [self] in
+      isFinishing = false
+      if life == .running { finish() }
+    }
+  }
+
+  private func send(_ message: AttachRequests.Message) {
+    guard link != nil else { return }
+    Codec.encode(message).withUnsafeBytes { bytes in
+      _ = client.send(stream, bytes, now: world.now, output: &output)
+    }
+    flush()
+  }
+
+  private func flush() {
+    guard let link else { return }
+    let bytes = output.withUnwritten { Array($0) }
+    output.wrote(bytes.count, now: world.now) { _ in }
+    // Sometimes in pieces, as sockets do.
+    if bytes.count > 1, world.random.oneIn(8) {
+      let middle = Int.random(in: 1..<bytes.count, using: &world.random)
+      world.send(Array(bytes[..<middle]), on: link)
+      world.send(Array(bytes[middle...]), on: link)
+    } else {
+      world.send(bytes, on: link)
+    }
+  }
+
+  // MARK: - What happens to it
+
+  func hang(_ nanoseconds: Int64) {
+    world.note("runner \(pid) hangs for \(nanoseconds / 1_000_000) ms")
+    hangsUntil = world.now + nanoseconds
+    guard let link else { return }
+    link.isClientPaused = true
+    world.schedule(at: hangsUntil) { [self] in world.resume(link) }
+  }
+
+  func cutLink() {
+    guard let link else { return }
+    world.note("runner \(pid) loses its connection")
+    world.hangUp(link)
+    retry()
+  }
+
+  func die() {
+    guard life == .running else { return }
+    world.note("runner \(pid) dies")
+    life = .dead
+    if let link { world.hangUp(link) }
+    link = nil
+    world.processDied(self)
+  }
+}

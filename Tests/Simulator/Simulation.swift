@@ -1,0 +1,211 @@
+import BatonAPI
+import CBatonProto
+import Handover
+import Protobuf
+
+/// One run: a workload and faults drawn from the seed for ten simulated minutes, then peace, then the question whether all
+/// came to rest as it should.
+package struct Simulation {
+  package struct Outcome {
+    package var seed: UInt64
+    package var violations: [String]
+    package var traceHash: UInt64
+    package var events: Int
+    package var runners: Int
+    package var orders: Int
+  }
+
+  /// The database at `path` must not exist.
+  package static func run(
+    seed: UInt64, databasePath: String, bug: PlantedBug = .none, minutes: Int64 = 10,
+    trace: ((String) -> Void)? = nil
+  ) -> Outcome {
+    let world = World(seed: seed, databasePath: databasePath, bug: bug, trace: trace)
+    let simulation = SimulationRun(world, minutes: minutes)
+    simulation.run()
+    return Outcome(
+      seed: seed, violations: world.violations, traceHash: world.traceHash, events: world.eventCount,
+      runners: world.history.runners.count, orders: world.history.orders.union(world.history.stopsSeen).count)
+  }
+}
+
+/// A class, since its events outlive the calls that schedule them.
+private final class SimulationRun {
+  private let world: World
+  private let end: Int64
+  private let pools: [PoolName]
+  private var runners: [SimulatedRunner] = []
+  private var watchers: [SimulatedWatcher] = []
+  private var callers: [SimulatedCaller] = []
+  private var nextPid: Int32 = 100
+  private var versions: [PoolName: UInt32] = [:]
+
+  private static let peaceNanoseconds: Int64 = 200_000_000_000
+
+  init(_ world: World, minutes: Int64) {
+    self.world = world
+    end = world.now + minutes * 60_000_000_000
+    let names = ["resize", "mail"].prefix(world.random.oneIn(2) ? 2 : 1)
+    pools = names.map { PoolName(namespace: "default", name: $0) }
+    for pool in pools { versions[pool] = UInt32.random(in: 1...3, using: &world.random) }
+    world.times.defaultGraceMilliseconds = 60_000
+  }
+
+  func run() {
+    world.startDaemon()
+    for _ in 0..<2 { watchers.append(SimulatedWatcher(world)) }
+    for pool in pools {
+      putConfig(pool, drains: !world.random.oneIn(4))
+      for _ in 0..<Int.random(in: 1...5, using: &world.random) { startRunner(pool, versions[pool]!) }
+    }
+    scheduleAction()
+    scheduleFault()
+    world.run(until: end)
+    makePeace()
+    world.run(until: world.now + 25_000_000_000)
+    guard world.violations.isEmpty else { return }
+    checkStopsArrived()
+    world.run(until: world.now + Self.peaceNanoseconds)
+    guard world.violations.isEmpty else { return }
+    world.checkQuiet(watchers)
+  }
+
+  private func makePeace() {
+    world.note("peace")
+    world.isFaulty = false
+    if world.daemon == nil { world.startDaemon() }
+  }
+
+  // MARK: - Workload
+
+  private func scheduleAction() {
+    world.schedule(after: world.random.milliseconds(500...20_000)) { [self] in
+      guard world.isFaulty else { return }
+      act()
+      scheduleAction()
+    }
+  }
+
+  private func act() {
+    let pool = pools.randomElement(using: &world.random)!
+    switch Int.random(in: 0..<12, using: &world.random) {
+    case 0...2:
+      // A deploy: usually the next version, sometimes a jump or the same again.
+      versions[pool]! += [1, 1, 1, 2, 0].randomElement(using: &world.random)!
+      for _ in 0..<Int.random(in: 1...4, using: &world.random) { startRunner(pool, versions[pool]!) }
+    case 3: startRunner(pool, max(1, versions[pool]! &- UInt32.random(in: 0...2, using: &world.random)))
+    case 4: putConfig(pool, drains: world.random.oneIn(2))
+    case 5: putConfig(pool, drains: true)
+    case 6: drain(pool)
+    case 7...8: living().randomElement(using: &world.random)?.beginOwnDrain()
+    case 9: startRunner(pool, versions[pool]!)
+    default: break
+    }
+    runners.removeAll { $0.life != .running }
+  }
+
+  private func living() -> [SimulatedRunner] { runners.filter { $0.life == .running } }
+
+  private func startRunner(_ pool: PoolName, _ version: UInt32) {
+    guard runners.count < 24 else { return }
+    nextPid += 1
+    let key = world.random.oneIn(2) ? "slot-\(Int.random(in: 0...3, using: &world.random))" : ""
+    runners.append(SimulatedRunner(world, pool: pool, key: key, version: version, pid: nextPid))
+  }
+
+  private func putConfig(_ pool: PoolName, drains: Bool) {
+    let arena = Arena()
+    let request = arena.make(Baton__V1__PutRunnerConfigRequest.self)
+    request.pointee.namespace_ = arena.string(pool.namespace)
+    request.pointee.name = arena.string(pool.name)
+    request.pointee.config = Encode.config(
+      RunnerConfig(kind: .normal(.init(drainOnVersionUpgrade: drains))), arena)
+    world.history.configSent(pool, drains: drains)
+    let sent = world.history.configs[pool]!.count
+    call(.putRunnerConfig, Codec.encode(request)) { [world] _ in
+      // Only while it was the only one on its way is its order certain.
+      if world.history.configs[pool]!.count == sent { world.history.configAcknowledged(pool, drains: drains) }
+    }
+  }
+
+  private func drain(_ pool: PoolName) {
+    let arena = Arena()
+    let request = arena.make(Baton__V1__DrainRequest.self)
+    let selector = arena.make(Baton__V1__DrainRequest__PoolSelector.self)
+    selector.pointee.namespace_ = arena.string(pool.namespace)
+    selector.pointee.name = arena.string(pool.name)
+    if world.random.oneIn(3) {
+      request.pointee.target_case = BATON__V1__DRAIN_REQUEST__TARGET_WHOLE_POOL
+      request.pointee.whole_pool = selector
+    } else {
+      request.pointee.target_case = BATON__V1__DRAIN_REQUEST__TARGET_OLDER_VERSIONS
+      request.pointee.older_versions = selector
+    }
+    request.pointee.reason = arena.string("simulated operator")
+    call(.drain, Codec.encode(request)) { [world] payload in
+      let arena = Arena()
+      guard let response = try? Codec.decode(Baton__V1__DrainResponse.self, payload, in: arena) else {
+        return
+      }
+      for id in Read.numbers(response.pointee.n_order_ids, response.pointee.order_ids) {
+        world.history.ordered(DrainOrderID(Int64(id)))
+      }
+    }
+  }
+
+  private func call(
+    _ method: Method, _ request: [UInt8], _ answered: @escaping (UnsafeRawBufferPointer) -> Void
+  ) {
+    callers.append(SimulatedCaller(world, method, request, message: answered, ended: { _ in }))
+    if callers.count > 16 { callers.removeFirst(8) }
+  }
+
+  // MARK: - Faults
+
+  private func scheduleFault() {
+    world.schedule(after: world.random.milliseconds(1000...30_000)) { [self] in
+      guard world.isFaulty else { return }
+      fault()
+      scheduleFault()
+    }
+  }
+
+  private func fault() {
+    let faults = world.faults
+    let runner = living().randomElement(using: &world.random)
+    switch Int.random(in: 0..<9, using: &world.random) {
+    case 0 where faults.kills: world.killDaemon("at random")
+    case 1 where faults.linkCuts:
+      for runner in living() where world.random.oneIn(3) { runner.cutLink() }
+      for watcher in watchers where world.random.oneIn(2) { watcher.cutLink() }
+    case 2 where faults.stalls:
+      world.daemon?.stalledUntil = world.now + world.random.milliseconds(100...20_000)
+    case 3 where faults.suspends: world.suspend(world.random.milliseconds(1000...120_000))
+    case 4 where faults.wallJumps:
+      world.jumpWall(Int64.random(in: -3_600_000...3_600_000, using: &world.random))
+    case 5 where faults.reboots && world.random.oneIn(3):
+      for runner in living() { runner.die() }
+      world.reboot()
+    case 6 where faults.runnersHang: runner?.hang(world.random.milliseconds(1000...30_000))
+    case 7 where faults.runnersCrash: runner?.die()
+    case 8 where faults.linkCuts: runner?.cutLink()
+    default: break
+    }
+  }
+
+  /// With peace for longer than any reconnect takes, everyone who is attached and must leave has been told so.
+  private func checkStopsArrived() {
+    guard let daemon = world.daemon else { return }
+    for runner in living() {
+      guard let id = runner.runner, case .runner(let stored)? = try? daemon.reader.read(.runner(id)).content,
+        stored.phase == .draining, stored.link == .attached, let order = stored.drainOrder,
+        // One that was ordered only just now may still be on its way.
+        case .drain(let drain)? = try? daemon.reader.read(.drain(order)).content,
+        drain.orderedAtMilliseconds < world.moment.wallMilliseconds - 5000
+      else { continue }
+      if !runner.stopsSeen.contains(order) {
+        world.violate("runner \(id) is attached and draining by order \(order), and was never told")
+      }
+    }
+  }
+}

@@ -1,0 +1,5 @@
+import Glibc
+import Options
+import Simulator
+
+exit(SimulateCommand.main(Array(CommandLine.arguments.dropFirst())))
