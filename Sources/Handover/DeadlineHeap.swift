@@ -1,7 +1,16 @@
-/// What is due when: a binary heap. Nothing is taken out early; whoever takes something due checks whether it still
+/// What is due when: a binary heap, first in first out among equals. Nothing is taken out early; whoever takes something due checks whether it still
 /// matters, so a changed or ended deadline costs nothing until its time.
 package struct DeadlineHeap<Payload> {
-  private var entries: [(deadline: Int64, payload: Payload)] = []
+  private struct Entry {
+    var deadline: Int64
+    var sequence: UInt64
+    var payload: Payload
+
+    func isBefore(_ other: Entry) -> Bool { (deadline, sequence) < (other.deadline, other.sequence) }
+  }
+
+  private var entries: [Entry] = []
+  private var nextSequence: UInt64 = 0
 
   package init() {}
 
@@ -10,11 +19,12 @@ package struct DeadlineHeap<Payload> {
   package var next: Int64? { entries.first?.deadline }
 
   package mutating func add(_ payload: Payload, at deadline: Int64) {
-    entries.append((deadline, payload))
+    entries.append(Entry(deadline: deadline, sequence: nextSequence, payload: payload))
+    nextSequence += 1
     var child = entries.count - 1
     while child > 0 {
       let parent = (child - 1) / 2
-      guard entries[child].deadline < entries[parent].deadline else { return }
+      guard entries[child].isBefore(entries[parent]) else { return }
       entries.swapAt(child, parent)
       child = parent
     }
@@ -31,8 +41,8 @@ package struct DeadlineHeap<Payload> {
       guard left < entries.count else { break }
       let right = left + 1
       let least =
-        right < entries.count && entries[right].deadline < entries[left].deadline ? right : left
-      guard entries[least].deadline < entries[parent].deadline else { break }
+        right < entries.count && entries[right].isBefore(entries[left]) ? right : left
+      guard entries[least].isBefore(entries[parent]) else { break }
       entries.swapAt(least, parent)
       parent = least
     }

@@ -60,6 +60,8 @@ package struct Liveness {
   /// When `sweep` is due; nil while there is nobody to look after.
   package var nextSweep: Int64? { living == 0 ? nil : lastSweep + sweepIntervalNanoseconds }
   package var count: Int { living }
+  package var quietCount: Int { quiet }
+  package func isQuiet(_ slot: Slot) -> Bool { entries[slot.index]?.isQuiet ?? false }
 
   package mutating func add(_ attachment: Attachment, isAttached: Bool, now: Int64) -> Slot {
     if living == 0 { lastSweep = now }

@@ -34,7 +34,7 @@ extension Service {
   }
 
   /// Whether nothing is on its way to the store or back.
-  package var isSettled: Bool { pendingMutations.isEmpty && outbox.isEmpty }
+  package var isSettled: Bool { pendingMutations.isEmpty && outbox.isEmpty && retries.isEmpty }
 
   /// A transaction is durable, or has failed whole. `tickets` are those of its mutations, in their order.
   package func committed(

@@ -234,6 +234,14 @@ package final class Service {
     return connection.isClosing && connection.output.isEmpty ? .close : .idle
   }
 
+  /// Who is attached, as far as this process knows; the store is told at the end of each turn.
+  package var attachedRunners: Set<RunnerID> { Set(runners.filter { $0.value.call != nil }.keys) }
+  /// Who has not been heard for the silent threshold.
+  package var quietRunners: Int { liveness.quietCount }
+  package var quietAttachedRunners: Int {
+    runners.values.count { $0.call != nil && liveness.isQuiet($0.liveness) }
+  }
+
   /// For the log at start.
   package var currentRevision: Int64 { revision.rawValue }
   package var livingRunners: Int { runners.count }

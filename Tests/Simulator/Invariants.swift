@@ -80,6 +80,30 @@ extension World {
     }
   }
 
+  /// The books against what the daemon knows, while nothing is on its way between them.
+  func checkLinks(_ daemon: SimulatedDaemon) {
+    guard daemon.service.isSettled else { return }
+    do {
+      let runners = try all(daemon.reader) {
+        Query.runners(RunnerFilter(), $0)
+      } pick: {
+        if case .runners(let page) = $0 { page } else { nil }
+      }
+      let attached = Set(runners.filter { $0.link == .attached }.map(\.id))
+      let known = daemon.service.attachedRunners
+      for id in attached.symmetricDifference(known).sorted() {
+        violate(
+          "runner \(id) is \(attached.contains(id) ? "attached" : "detached") in the books, but not in fact")
+      }
+      let silent = runners.count { $0.isSilent }
+      if silent > daemon.service.quietRunners || silent == 0 && daemon.service.quietAttachedRunners > 0 {
+        violate("\(silent) runners are silent in the books, \(daemon.service.quietAttachedRunners) in fact")
+      }
+    } catch {
+      violate("a check could not read: \(error)")
+    }
+  }
+
   /// At the end, when faults have stopped and time enough has passed.
   func checkQuiet(_ watchers: [SimulatedWatcher]) {
     guard let daemon else { return violate("the daemon is not running at the end") }

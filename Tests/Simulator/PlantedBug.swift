@@ -21,6 +21,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
   case lossIgnored
   /// A detached runner stays attached in the books.
   case detachIgnored
+  /// A runner that went silent is never said to be.
+  case silenceIgnored
   /// The planner runs when a runner registers, not when a config changes.
   case edgeTriggeredPlanner
   /// The log loses an event at a page's end.
@@ -37,7 +39,9 @@ extension PlantedBug {
     case .acknowledgedBeforeCommit, .stopNotResent, .stopForgotten, .connectionGenerationIgnored,
       .deadlineLostAtRestart, .edgeTriggeredPlanner, .tokenForgotten:
       BuggyStore(self, store)
-    case .none, .deadlineIgnored, .lossIgnored, .detachIgnored, .eventSkipped, .eventRepeated: store
+    case .none, .deadlineIgnored, .lossIgnored, .detachIgnored, .silenceIgnored, .eventSkipped,
+      .eventRepeated:
+      store
     }
   }
 
@@ -51,12 +55,13 @@ extension PlantedBug {
   /// The mutation as it reaches the store; nil when it never does.
   func submitted(_ mutation: Mutation) -> Mutation? {
     switch (self, mutation) {
-    case (.deadlineIgnored, .force), (.lossIgnored, .lose), (.detachIgnored, .detached): nil
+    case (.deadlineIgnored, .force), (.lossIgnored, .lose), (.detachIgnored, .detached),
+      (.silenceIgnored, .silent):
+      nil
     default: mutation
     }
   }
 
-  func daemonDied() {}
 }
 
 private final class BuggyStore: Store {
@@ -74,6 +79,7 @@ private final class BuggyStore: Store {
 
   func start(at now: Moment) throws(StoreFailure) -> FleetSnapshot {
     var snapshot = try store.start(at: now)
+    if bug == .stopNotResent { snapshot.openOrders = [] }
     if bug == .deadlineLostAtRestart {
       for index in snapshot.openOrders.indices { snapshot.openOrders[index].terms.deadlineNanoseconds = .max }
     }
@@ -83,7 +89,7 @@ private final class BuggyStore: Store {
   func apply(_ batch: [Mutation], at now: Moment) throws(StoreFailure) -> CommittedBatch {
     switch bug {
     case .acknowledgedBeforeCommit: return try applyLate(batch, now)
-    case .connectionGenerationIgnored: return try store.apply(batch.map(current), at: now)
+    case .connectionGenerationIgnored: return try applyToCurrent(batch, now)
     case .edgeTriggeredPlanner: return try applyWithoutPlanning(batch, now)
     case .tokenForgotten: return try store.apply(batch.map(forgetting), at: now)
     default: break
@@ -123,17 +129,20 @@ private final class BuggyStore: Store {
     return committed
   }
 
-  private func current(_ mutation: Mutation) -> Mutation {
-    switch mutation {
-    case .register(let registration):
-      greatest = max(greatest, registration.attachment)
-      return mutation
-    case .detached(let gone):
+  /// A detach is taken to be of whatever connection the runner has now.
+  private func applyToCurrent(_ batch: [Mutation], _ now: Moment) throws(StoreFailure) -> CommittedBatch {
+    let meant = batch.map { mutation in
+      guard case .detached(let gone) = mutation else { return mutation }
       return .detached(gone.map { Attachment(runner: $0.runner, id: attachments[$0.runner] ?? $0.id) })
-    default: return mutation
     }
+    let committed = try store.apply(meant, at: now)
+    for (mutation, result) in zip(batch, committed.results) {
+      if case .register(let registration) = mutation, case .success(.registered(let admission)) = result {
+        attachments[admission.runner] = registration.attachment
+      }
+    }
+    return committed
   }
-  private var greatest = AttachmentID(0)
 
   /// A config that turns draining on takes effect at the next registration only.
   private func applyWithoutPlanning(_ batch: [Mutation], _ now: Moment) throws(StoreFailure) -> CommittedBatch

@@ -76,6 +76,7 @@ final class SimulatedDaemon: ServiceHost {
     }
     scheduleTick()
     scheduleCommit()
+    if world.random.oneIn(64) { world.checkLinks(self) }
   }
 
   private func write(_ id: ConnectionID) {

@@ -32,6 +32,8 @@ final class SimulatedRunner: SimulatedPeer {
   private(set) var runner: RunnerID?
   private(set) var stopsSeen: Set<DrainOrderID> = []
   private var sequence: UInt64 = 0
+  /// On this link.
+  private var isRegistered = false
   private var isStopping = false
   private var isFinishing = false
 
@@ -43,7 +45,7 @@ final class SimulatedRunner: SimulatedPeer {
     self.pid = pid
     token = RegistrationToken(high: world.random.next(), low: world.random.next() | 1)
     endsWithProcess = world.random.oneIn(3)
-    ignoresStops = world.faults.runnersIgnoreStops && world.random.oneIn(5)
+    ignoresStops = world.faults.runnersIgnoreStops && world.random.oneIn(2)
     connect()
   }
 
@@ -65,6 +67,7 @@ final class SimulatedRunner: SimulatedPeer {
   func connected(_ link: SimulatedLink) {
     guard life == .running else { return world.hangUp(link) }
     self.link = link
+    isRegistered = false
     client = ClientConnection()
     output = OutboundQueue()
     if world.faults.slowReaders, world.random.oneIn(20) {
@@ -116,6 +119,7 @@ final class SimulatedRunner: SimulatedPeer {
         world.violate("the token of runner \(runner) came back as \(registered.runner)")
       }
       runner = registered.runner
+      isRegistered = true
       world.history.registered(registered.runner, pool, version)
       beat()
     case .heartbeatAck: break
@@ -176,7 +180,7 @@ final class SimulatedRunner: SimulatedPeer {
   }
 
   func beginOwnDrain() {
-    guard life == .running, link != nil, runner != nil, !isStopping else { return }
+    guard life == .running, link != nil, isRegistered, !isStopping else { return }
     world.note("runner \(pid) begins its own drain")
     arena.reset()
     send(AttachRequests.stopping(reason: "simulated", graceMilliseconds: 0, arena))
@@ -184,7 +188,7 @@ final class SimulatedRunner: SimulatedPeer {
 
   private func finish() {
     guard life == .running, !isFinishing else { return }
-    guard link != nil else {
+    guard link != nil, isRegistered else {
       world.schedule(after: 500_000_000) { [self] in finish() }
       return
     }

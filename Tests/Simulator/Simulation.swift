@@ -35,6 +35,7 @@ private final class SimulationRun {
   private let end: Int64
   private let pools: [PoolName]
   private var runners: [SimulatedRunner] = []
+  private var started: [SimulatedRunner] = []
   private var watchers: [SimulatedWatcher] = []
   private var callers: [SimulatedCaller] = []
   private var nextPid: Int32 = 100
@@ -67,6 +68,7 @@ private final class SimulationRun {
     checkStopsArrived()
     world.run(until: world.now + Self.peaceNanoseconds)
     guard world.violations.isEmpty else { return }
+    checkLost()
     world.checkQuiet(watchers)
   }
 
@@ -93,7 +95,8 @@ private final class SimulationRun {
       // A deploy: usually the next version, sometimes a jump or the same again.
       versions[pool]! += [1, 1, 1, 2, 0].randomElement(using: &world.random)!
       for _ in 0..<Int.random(in: 1...4, using: &world.random) { startRunner(pool, versions[pool]!) }
-    case 3: startRunner(pool, max(1, versions[pool]! &- UInt32.random(in: 0...2, using: &world.random)))
+    case 3:
+      startRunner(pool, UInt32(max(1, Int(versions[pool]!) - Int.random(in: 0...2, using: &world.random))))
     case 4: putConfig(pool, drains: world.random.oneIn(2))
     case 5: putConfig(pool, drains: true)
     case 6: drain(pool)
@@ -110,7 +113,9 @@ private final class SimulationRun {
     guard runners.count < 24 else { return }
     nextPid += 1
     let key = world.random.oneIn(2) ? "slot-\(Int.random(in: 0...3, using: &world.random))" : ""
-    runners.append(SimulatedRunner(world, pool: pool, key: key, version: version, pid: nextPid))
+    let runner = SimulatedRunner(world, pool: pool, key: key, version: version, pid: nextPid)
+    runners.append(runner)
+    started.append(runner)
   }
 
   private func putConfig(_ pool: PoolName, drains: Bool) {
@@ -190,6 +195,16 @@ private final class SimulationRun {
     case 7 where faults.runnersCrash: runner?.die()
     case 8 where faults.linkCuts: runner?.cutLink()
     default: break
+    }
+  }
+
+  /// Who died long ago is known to be gone.
+  private func checkLost() {
+    guard let daemon = world.daemon else { return }
+    for runner in started where runner.life == .dead {
+      guard let id = runner.runner, case .runner(let stored)? = try? daemon.reader.read(.runner(id)).content
+      else { continue }
+      if !stored.phase.hasEnded { world.violate("runner \(id) died long ago and is still \(stored.phase)") }
     }
   }
 

@@ -131,7 +131,6 @@ package final class World {
       cut(link, delivering: random.oneIn(2))
     }
     daemon.links = [:]
-    bug.daemonDied()
     schedule(after: random.milliseconds(10...4000)) { [self] in startDaemon() }
   }
 
