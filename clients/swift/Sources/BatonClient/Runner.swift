@@ -1,0 +1,129 @@
+import BatonAPI
+import Handover
+import Linux
+import Synchronization
+import Ttrpc
+
+/// A runner: registered with the daemon for as long as it lives, whatever becomes of the connection.
+///
+///     let runner = try await Runner.start(.init(name: "resize", version: 2, slots: 4))
+///     for await stop in runner.stops { await finishWork(before: stop.deadline) ; break }
+///     await runner.finish()
+public final class Runner: Sendable {
+  /// What a runner is.
+  public struct Options: Sendable {
+    /// The pool's name.
+    public var name: String
+    /// The pool's namespace.
+    public var namespace = "default"
+    /// The place in the pool that it takes; nil is none.
+    public var key: String?
+    /// What it runs: greater is newer.
+    public var version: UInt32
+    /// How many actors it can hold.
+    public var slots: UInt32 = 1
+    /// When this process is gone, so is all its work: the daemon need not wait for the threshold.
+    public var endsWithProcess = false
+    /// What it says of itself.
+    public var metadata: [String: String] = [:]
+    /// The daemon's socket; nil is the default place.
+    public var socketPath: String?
+    /// How long to wait for a daemon at the start, in milliseconds; later it is waited for until the runner is fenced.
+    public var connectTimeoutMilliseconds: Int64 = 0
+
+    /// A runner of a pool, a version and a number of slots.
+    public init(name: String, version: UInt32, slots: UInt32 = 1) {
+      self.name = name
+      self.version = version
+      self.slots = slots
+    }
+  }
+
+  /// The daemon wants it to leave: finish, then call `finish`.
+  public struct Stop: Hashable, Sendable {
+    /// Which drain order.
+    public var order: Int64
+    /// version_upgrade, superseded, operator or self; "unknown" for one that is newer than this library.
+    public var cause: String
+    /// Why, as a sentence.
+    public var reason: String
+    /// The version that takes over.
+    public var targetVersion: UInt32?
+    /// How long it has, from the moment it arrived.
+    public var remainingMilliseconds: Int64
+    /// When that time is up.
+    public var deadline: ContinuousClock.Instant
+  }
+
+  /// What happens to its connection.
+  public enum Event: Hashable, Sendable {
+    /// It is registered: for the first time, or again after a cut.
+    case attached(runner: Int64, isResumed: Bool, decision: DecisionInfo?)
+    /// The connection is gone; the work may go on.
+    case cutOff
+  }
+
+  /// How it ended.
+  public enum Ending: Hashable, Sendable {
+    /// It finished, and the daemon knows.
+    case finished
+    /// Its work was given away or will be: all of it must have stopped. The text says why.
+    case fenced(String)
+  }
+
+  /// Every Stop, once each. It ends when the runner does.
+  public let stops: AsyncStream<Stop>
+  /// What happens to the connection. It ends when the runner does.
+  public let events: AsyncStream<Event>
+  private let loop: RunnerLoop
+
+  private init(loop: RunnerLoop, stops: AsyncStream<Stop>, events: AsyncStream<Event>) {
+    self.loop = loop
+    self.stops = stops
+    self.events = events
+  }
+
+  deinit { loop.abandon() }
+
+  /// Registers, and returns once that is durable. Throws `BatonError` when the daemon refuses it, or none is there.
+  public static func start(_ options: Options) async throws -> Runner {
+    let path = try options.socketPath ?? Channel.defaultSocketPath()
+    let (stops, stopContinuation) = AsyncStream.makeStream(
+      of: Stop.self, bufferingPolicy: .bufferingOldest(64))
+    let (events, eventContinuation) = AsyncStream.makeStream(
+      of: Event.self, bufferingPolicy: .bufferingNewest(64))
+    let loop: RunnerLoop
+    do throws(Errno) {
+      loop = try RunnerLoop(path: path, options: options, stops: stopContinuation, events: eventContinuation)
+    } catch {
+      throw BatonError(.internal, error.description)
+    }
+    let runner = Runner(loop: loop, stops: stops, events: events)
+    try await withTaskCancellationHandler {
+      try await loop.registered()
+    } onCancel: {
+      loop.abandon()
+    }
+    return runner
+  }
+
+  /// The id that the daemon gave it.
+  public var id: Int64 { loop.runnerID }
+
+  /// Begins its own drain, as a supervisor's SIGTERM should: a Stop of cause self follows. A grace of nil is the pool's.
+  public func beginDrain(reason: String, graceMilliseconds: Int64? = nil) {
+    loop.perform { $0.beginDrain(reason: reason, graceMilliseconds: graceMilliseconds ?? 0) }
+  }
+
+  /// Its work is done. Returns when the daemon knows, or after `timeoutMilliseconds`.
+  @discardableResult
+  public func finish(
+    exitCode: Int32? = nil, reason: String = "", timeoutMilliseconds: Int64 = 10_000
+  ) async -> Ending {
+    loop.perform(endingWithin: timeoutMilliseconds) { $0.finish(exitCode: exitCode, reason: reason) }
+    return await ended()
+  }
+
+  /// Waits for its end, whoever brings it.
+  public func ended() async -> Ending { await loop.ended() }
+}

@@ -1,0 +1,340 @@
+import BatonAPI
+import Glibc
+import Handover
+import Linux
+import Protobuf
+import Synchronization
+import Ttrpc
+
+/// The thread behind a runner: it carries out what `RunnerMachine` wants. A thread of its own, so that heartbeats go
+/// out however busy the program's tasks are.
+final class RunnerLoop: Sendable {
+  private struct Shared {
+    var commands: [@Sendable (inout RunnerMachine) -> [RunnerMachine.Effect]] = []
+    var endBy: Int64?
+    var isAbandoned = false
+    var runnerID: Int64 = 0
+    var registration: Result<Void, BatonError>?
+    var waitingForRegistration: [CheckedContinuation<Void, any Error>] = []
+    var ending: Runner.Ending?
+    var waitingForEnd: [CheckedContinuation<Runner.Ending, Never>] = []
+  }
+
+  private let shared = Mutex(Shared())
+  private let wake: EventSignal
+  private let stops: AsyncStream<Runner.Stop>.Continuation
+  private let events: AsyncStream<Runner.Event>.Continuation
+
+  init(
+    path: String, options: Runner.Options, stops: AsyncStream<Runner.Stop>.Continuation,
+    events: AsyncStream<Runner.Event>.Continuation
+  ) throws(Errno) {
+    wake = try EventSignal()
+    self.stops = stops
+    self.events = events
+    _ = try WorkerThread(name: "baton-runner") { [self] in
+      RunnerThread(loop: self, wake: wake, path: path, options: options).run()
+    }
+  }
+
+  // MARK: - For tasks
+
+  var runnerID: Int64 { shared.withLock { $0.runnerID } }
+
+  func perform(
+    endingWithin milliseconds: Int64? = nil,
+    _ command: @escaping @Sendable (inout RunnerMachine) -> [RunnerMachine.Effect]
+  ) {
+    shared.withLock { shared in
+      shared.commands.append(command)
+      if let milliseconds { shared.endBy = Int64(Clock.boottimeNanoseconds()) + milliseconds * 1_000_000 }
+    }
+    wake.signal()
+  }
+
+  func abandon() {
+    shared.withLock { $0.isAbandoned = true }
+    wake.signal()
+  }
+
+  func registered() async throws {
+    try await withCheckedThrowingContinuation { continuation in
+      let result = shared.withLock { shared in
+        if shared.registration == nil { shared.waitingForRegistration.append(continuation) }
+        return shared.registration
+      }
+      if let result { continuation.resume(with: result.mapError { $0 as any Error }) }
+    }
+  }
+
+  func ended() async -> Runner.Ending {
+    await withCheckedContinuation { continuation in
+      let ending = shared.withLock { shared in
+        if shared.ending == nil { shared.waitingForEnd.append(continuation) }
+        return shared.ending
+      }
+      if let ending { continuation.resume(returning: ending) }
+    }
+  }
+
+  // MARK: - For the thread
+
+  struct Orders {
+    var commands: [@Sendable (inout RunnerMachine) -> [RunnerMachine.Effect]]
+    var endBy: Int64?
+    var isAbandoned: Bool
+  }
+
+  func takeOrders() -> Orders {
+    shared.withLock { shared in
+      defer { shared.commands = [] }
+      return Orders(commands: shared.commands, endBy: shared.endBy, isAbandoned: shared.isAbandoned)
+    }
+  }
+
+  func endBy() -> Int64? { shared.withLock { $0.endBy } }
+
+  func tellRegistered(_ message: DaemonMessage.Registered) {
+    let waiting = shared.withLock { shared in
+      shared.runnerID = message.runner.rawValue
+      shared.registration = .success(())
+      defer { shared.waitingForRegistration = [] }
+      return shared.waitingForRegistration
+    }
+    events.yield(
+      .attached(
+        runner: message.runner.rawValue, isResumed: message.isResumed,
+        decision: message.decision.map(DecisionInfo.init)))
+    for continuation in waiting { continuation.resume() }
+  }
+
+  func tellCutOff() { events.yield(.cutOff) }
+
+  func tell(_ stop: DaemonMessage.StopNotice) {
+    stops.yield(
+      Runner.Stop(
+        order: stop.order.rawValue, cause: stop.cause.map(Words.word) ?? "unknown", reason: stop.reason,
+        targetVersion: stop.target?.number, remainingMilliseconds: stop.remainingMilliseconds,
+        deadline: .now + .milliseconds(stop.remainingMilliseconds)))
+  }
+
+  func tellEnded(_ ending: Runner.Ending, refusal: BatonError? = nil) {
+    let (registrations, ends) = shared.withLock { shared in
+      if shared.registration == nil {
+        shared.registration = .failure(
+          refusal ?? BatonError(.cancelled, "the runner ended before it was registered"))
+      }
+      shared.ending = ending
+      defer {
+        shared.waitingForRegistration = []
+        shared.waitingForEnd = []
+      }
+      return (shared.waitingForRegistration, shared.waitingForEnd)
+    }
+    stops.finish()
+    events.finish()
+    for continuation in registrations {
+      continuation.resume(
+        throwing: refusal ?? BatonError(.cancelled, "the runner ended before it was registered"))
+    }
+    for continuation in ends { continuation.resume(returning: ending) }
+  }
+}
+
+/// What only the thread touches.
+private final class RunnerThread {
+  private let loop: RunnerLoop
+  private let wake: EventSignal
+  private let path: String
+  private let options: Runner.Options
+  private let token: RegistrationToken
+  private var machine: RunnerMachine
+  private var socket: FileDescriptor?
+  private var connection = ClientConnection()
+  private var output = OutboundQueue()
+  private var stream: UInt32 = 0
+  private let arena = Arena()
+  private let envelopes = Arena()
+  private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 16 << 10, alignment: 16)
+  private var isDone = false
+  /// Until then a daemon is waited for at the start.
+  private let firstDeadline: Int64
+  private var hasRegistered = false
+
+  init(loop: RunnerLoop, wake: EventSignal, path: String, options: Runner.Options) {
+    self.loop = loop
+    self.wake = wake
+    self.path = path
+    self.options = options
+    var random = SystemRandomNumberGenerator()
+    token = RegistrationToken(high: random.next(), low: random.next() | 1)
+    machine = RunnerMachine(randomness: random.next())
+    firstDeadline = Int64(Clock.boottimeNanoseconds()) + options.connectTimeoutMilliseconds * 1_000_000
+  }
+
+  deinit { buffer.deallocate() }
+
+  private var now: Int64 { Int64(Clock.boottimeNanoseconds()) }
+
+  func run() {
+    perform(machine.start())
+    while !isDone {
+      waitForSomething()
+      let orders = loop.takeOrders()
+      for command in orders.commands { perform(command(&machine)) }
+      if orders.isAbandoned || orders.endBy.map({ now >= $0 }) == true {
+        // The daemon could not be told in time; it will notice by itself.
+        if !isDone { finish(.fenced("the daemon could not be told that it finished")) }
+        break
+      }
+      if !isDone, let due = machine.nextTick, due <= now { perform(machine.tick(now: now)) }
+    }
+    socket = nil
+  }
+
+  private func waitForSomething() {
+    var descriptors = [pollfd(fd: wake.rawValue, events: Int16(POLLIN), revents: 0)]
+    if let fd = socket?.rawValue {
+      descriptors.append(
+        pollfd(fd: fd, events: Int16(POLLIN | (output.isEmpty ? 0 : POLLOUT)), revents: 0))
+    }
+    var next = machine.nextTick ?? .max
+    if let endBy = loop.endBy() { next = min(next, endBy) }
+    let timeout = next == .max ? -1 : Int32(clamping: max(0, (next - now) / 1_000_000 + 1))
+    _ = poll(&descriptors, nfds_t(descriptors.count), timeout)
+    wake.drain()
+    guard descriptors.count > 1, socket != nil else { return }
+    if descriptors[1].revents & Int16(POLLOUT) != 0 { flush() }
+    if descriptors[1].revents & Int16(POLLIN | POLLHUP | POLLERR) != 0 { receive() }
+  }
+
+  // MARK: - Effects
+
+  private func perform(_ effects: [RunnerMachine.Effect]) {
+    for effect in effects {
+      switch effect {
+      case .connect: connect()
+      case .hangUp: socket = nil
+      case .sendRegister: sendRegister()
+      case .sendHeartbeat(let sequence, let roundTrip):
+        send { AttachRequests.heartbeat(sequence: sequence, roundTripMicroseconds: roundTrip, $0) }
+      case .sendStopAck(let order): send { AttachRequests.stopAck(order, $0) }
+      case .sendStopping(let reason, let grace):
+        send { AttachRequests.stopping(reason: reason, graceMilliseconds: grace, $0) }
+      case .sendDetach(let code, let reason):
+        send { AttachRequests.detach(exitCode: code, reason: reason, $0) }
+      case .registered(let message):
+        hasRegistered = true
+        loop.tellRegistered(message)
+      case .cutOff: loop.tellCutOff()
+      case .stop(let stop): loop.tell(stop)
+      case .ended(let ending): ended(ending)
+      }
+    }
+  }
+
+  private func ended(_ ending: RunnerMachine.Ending) {
+    switch ending {
+    case .finished: finish(.finished)
+    case .fenced(let text): finish(.fenced(text))
+    case .refused(let status): finish(.fenced(status.message), refusal: BatonError(status))
+    }
+  }
+
+  private func finish(_ ending: Runner.Ending, refusal: BatonError? = nil) {
+    isDone = true
+    socket = nil
+    loop.tellEnded(ending, refusal: refusal)
+  }
+
+  private func connect() {
+    do throws(Errno) {
+      socket = try UnixSocket.connect(path: path)
+      connection = ClientConnection()
+      output = OutboundQueue()
+      perform(machine.connected(now: now))
+    } catch {
+      let nobody = error.code == ECONNREFUSED || error.code == ENOENT
+      if !hasRegistered, now >= firstDeadline {
+        return finish(.fenced(error.description), refusal: BatonError(connecting: path, error))
+      }
+      perform(machine.connectFailed(nobodyListens: nobody, now: now))
+    }
+  }
+
+  private func sendRegister() {
+    arena.reset()
+    let pairs = options.metadata.sorted { $0.key < $1.key }.map { MetadataPair(key: $0.key, value: $0.value) }
+    let register = AttachRequests.register(
+      pool: PoolName(namespace: options.namespace, name: options.name), key: options.key ?? "",
+      version: options.version, totalSlots: options.slots, token: token,
+      endsWithProcess: options.endsWithProcess,
+      metadata: pairs, arena)
+    let description = Method.attach.description
+    let opened = Codec.encode(register).withUnsafeBytes { bytes in
+      connection.open(
+        service: description.service, method: description.name, shape: .bidirectional, payload: bytes,
+        now: now,
+        arena: envelopes, output: &output)
+    }
+    guard let opened else {
+      let status = Status(.invalidArgument, "the registration is too large")
+      return perform(machine.refused(status, now: now))
+    }
+    stream = opened
+    flush()
+  }
+
+  private func send(_ make: (Arena) -> AttachRequests.Message) {
+    arena.reset()
+    let bytes = Codec.encode(make(arena))
+    let admission = bytes.withUnsafeBytes { connection.send(stream, $0, now: now, output: &output) }
+    guard admission == .queued else {
+      // A daemon that reads nothing for so long is as good as gone.
+      socket = nil
+      return perform(machine.disconnected(now: now))
+    }
+    flush()
+  }
+
+  private func flush() {
+    while !output.isEmpty {
+      let written: Int? = output.withUnwritten { bytes in
+        guard case .bytes(let count)?? = try? socket?.send(bytes) else { return nil }
+        return count
+      }
+      // A broken connection shows when it is read.
+      guard let written else { return }
+      output.wrote(written, now: now) { _ in }
+    }
+  }
+
+  private func receive() {
+    let result: FileDescriptor.ReceiveResult? = (try? socket?.recv(into: buffer)).flatMap { $0 }
+    switch result {
+    case .bytes(let count): deliver(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+    case .wouldBlock: break
+    case .end, .descriptorsReceived, nil: lose()
+    }
+  }
+
+  private func lose() {
+    socket = nil
+    perform(machine.disconnected(now: now))
+  }
+
+  private func deliver(_ bytes: UnsafeRawBufferPointer) {
+    var input = bytes
+    // Any effect may have ended the connection that these bytes came on.
+    while socket != nil {
+      switch connection.next(&input, arena: envelopes) {
+      case .needMore: return
+      case .message(_, let payload):
+        guard let message = try? DaemonMessage(payload, in: arena) else { return lose() }
+        perform(machine.received(message, now: now))
+      case .response(_, let status, _): perform(machine.refused(status, now: now))
+      case .finished, .protocolError: lose()
+      }
+    }
+  }
+}
