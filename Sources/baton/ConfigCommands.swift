@@ -1,0 +1,137 @@
+import BatonAPI
+import BatonClient
+import Options
+
+/// Commands about pools' configs, and calls by hand.
+extension BatonCommand {
+  static let configCommands: [Command] = [
+    Command(
+      name: "config",
+      usage:
+        "config list | get NAME | delete NAME | put NAME [--drain-on-version-upgrade | --no-drain] [--drain-grace TIME] "
+        + "[--serverless] [--metadata K=V ...]",
+      summary: "How a pool's runners are treated.",
+      options: [
+        Option("drain-on-version-upgrade", .flag, help: "put: a newer version drains the older ones."),
+        Option("no-drain", .flag, help: "put: it does not; what holds when neither is given."),
+        Option("drain-grace", .value(placeholder: "TIME"), help: "put: how long a drained runner may take."),
+        Option("serverless", .flag, help: "put: runners start on demand; an upgrade never drains them."),
+        Option("metadata", .list(placeholder: "K=V"), help: "put: free pairs."), namespace,
+      ],
+      run: config)
+  ]
+
+  private static func config(_ context: Context) async throws -> Int32 {
+    let name = context.arguments.count > 1 ? context.arguments[1] : nil
+    let namespace = context.namespace ?? "default"
+    switch (context.arguments.first ?? "list", name, context.arguments.count) {
+    case ("list", nil, _): return try await listConfigs(context)
+    case ("get", let name?, 2):
+      let client = try await context.connect()
+      if context.isJSON {
+        say(
+          try await client.call(
+            .getRunnerConfig,
+            json: "{\"namespace\":\(FlatJSON.quoted(namespace)),\"name\":\(FlatJSON.quoted(name))}"))
+      } else {
+        show(try await client.config(name: name, namespace: namespace), "\(namespace)/\(name)")
+      }
+    case ("put", let name?, 2):
+      let config = try given(context)
+      let decision = try await context.connect().putConfig(config, name: name, namespace: namespace)
+      if context.isJSON {
+        say(
+          "{\"config\":\"\(decision.config)\",\"upgrade\":\"\(decision.upgrade)\",\"ordered\":\(decision.ordered)}"
+        )
+      } else {
+        say("\(decision.config == "created" ? "created" : "replaced") the config of \(namespace)/\(name)")
+        if decision.ordered > 0 {
+          say("\(decision.ordered) older runners were ordered to leave: baton drains \(name)")
+        }
+      }
+    case ("delete", let name?, 2):
+      try await context.connect().deleteConfig(name: name, namespace: namespace)
+      if !context.isJSON { say("deleted the config of \(namespace)/\(name)") }
+    default: throw UsageError("list, get NAME, put NAME or delete NAME")
+    }
+    return ExitCode.ok
+  }
+
+  private static func given(_ context: Context) throws -> PoolConfig {
+    let options = context.options
+    let drains = options.isOn("drain-on-version-upgrade")
+    guard !(drains && options.isOn("no-drain")) else {
+      throw UsageError("--drain-on-version-upgrade or --no-drain, not both")
+    }
+    let grace = try options.milliseconds("drain-grace", in: 1000...604_800_000)
+    var metadata: [String: String] = [:]
+    for pair in options.list("metadata") {
+      let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      guard parts.count == 2 else { throw UsageError("--metadata takes K=V, not \"\(pair)\"") }
+      metadata[String(parts[0])] = String(parts[1])
+    }
+    if options.isOn("serverless") {
+      guard !drains, grace == nil else {
+        throw UsageError("--serverless runners are never drained by an upgrade")
+      }
+      return PoolConfig(.serverless, metadata: metadata)
+    }
+    let drain: Bool? = drains ? true : options.isOn("no-drain") ? false : nil
+    return PoolConfig(.normal(drainOnVersionUpgrade: drain, graceMilliseconds: grace), metadata: metadata)
+  }
+
+  private static func show(_ config: PoolConfig, _ pool: String) {
+    let (drain, grace) = words(config)
+    say("\(pool)\n  drain     \(drain)\n  grace     \(grace)")
+    for (key, value) in config.metadata.sorted(by: { $0.key < $1.key }) {
+      say("  metadata  \(Table.printable(key))=\(Table.printable(value))")
+    }
+  }
+
+  private static func listConfigs(_ context: Context) async throws -> Int32 {
+    let client = try await context.connect()
+    if context.isJSON {
+      try await printPages(
+        client, .listRunnerConfigs, member: "configs", fields: ["namespace": context.namespace], flags: [])
+      return ExitCode.ok
+    }
+    var table = Table([
+      .init(heading: "POOL", isFlexible: true), .init(heading: "DRAIN"),
+      .init(heading: "GRACE", alignment: .right),
+      .init(heading: "METADATA", isFlexible: true),
+    ])
+    for pool in try await client.pools(namespace: context.namespace) {
+      let (drain, grace) = words(pool.config)
+      let metadata = pool.config.metadata.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+      table.add(["\(pool.namespace)/\(pool.name)", drain, grace, metadata.joined(separator: " ")])
+    }
+    say(table.text(width: context.width))
+    return ExitCode.ok
+  }
+
+  static let rawCommands: [Command] = [
+    Command(
+      name: "call", usage: "call METHOD [JSON]",
+      summary: "Any call by hand: baton call ListRunners '{\"namespace\":\"default\"}'.", options: [],
+      run: { context in
+        guard (1...2).contains(context.arguments.count) else {
+          throw UsageError("METHOD, and its request as JSON")
+        }
+        guard let method = Method.find(typed: context.arguments[0]) else {
+          throw UsageError("no method \(context.arguments[0]); baton call ListServices names them all")
+        }
+        let json = context.arguments.count > 1 ? context.arguments[1] : "{}"
+        let client = try await context.connect()
+        switch method.description.shape {
+        case .unary: say(try await client.call(method, json: json))
+        case .serverStreaming:
+          for try await bytes in try client.stream(method, json: json) {
+            say(try FleetClient.text(method, bytes))
+          }
+        case .bidirectional:
+          throw UsageError("\(method.description.name) is a conversation: baton run, or a client library")
+        }
+        return ExitCode.ok
+      })
+  ]
+}
