@@ -18,7 +18,7 @@ documents = README.md CHANGELOG.md LICENSE proto/PROTOCOL.md Sources/baton/RUN.m
 unit = Sources/batond/batond.service
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo lint format generate install uninstall clean
+.PHONY: help setup build test simulate demo lint format generate install uninstall clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,11 @@ build: setup ## build batond and baton for use (.build/release)
 test: setup ## build everything and run every test
 	$(SWIFT) build --build-tests
 	$(SWIFT) test
+
+SEEDS ?= 300
+simulate: setup ## run SEEDS seeds of the simulator; SEED=n runs one and prints its trace
+	@swift build -c release --product simulate
+	@SEEDS=$(SEEDS) .build/release/simulate
 
 demo: setup ## watch four version 1 workers being relieved by version 2
 	$(release)

@@ -82,19 +82,12 @@ let package = Package(
     // Tests, one target for each target above; end-to-end last.
     .testTarget(name: "TidinessTests", swiftSettings: warningsAreErrors),
     .testTarget(name: "LinuxTests", dependencies: ["Linux"], swiftSettings: warningsAreErrors),
-    .testTarget(
-      name: "ProtobufTests", dependencies: ["Protobuf", "CBatonProto", "CProtobufC"],
-      swiftSettings: warningsAreErrors),
     .testTarget(name: "OptionsTests", dependencies: ["Options"], swiftSettings: warningsAreErrors),
     .testTarget(name: "HandoverTests", dependencies: ["Handover"], swiftSettings: warningsAreErrors),
     .testTarget(
       name: "RegistryTests", dependencies: ["Registry", "Handover", "CSQLite"],
       swiftSettings: warningsAreErrors),
     .testTarget(name: "TtrpcTests", dependencies: ["Ttrpc", "Protobuf"], swiftSettings: warningsAreErrors),
-    .testTarget(
-      name: "BatonAPITests",
-      dependencies: ["BatonAPI", "Handover", "Protobuf", "CBatonProto", "CProtobufC"],
-      swiftSettings: warningsAreErrors),
     // The real service and registry on a simulated machine.
     .target(
       name: "Simulator",
@@ -106,21 +99,10 @@ let package = Package(
     .testTarget(
       name: "SimulatorTests", dependencies: ["Simulator"], swiftSettings: warningsAreErrors),
     .testTarget(
-      name: "ServiceTests", dependencies: ["Service", "Registry", "BatonAPI", "Handover", "Ttrpc"],
-      swiftSettings: warningsAreErrors),
-    .testTarget(
-      name: "ReactorTests",
-      dependencies: ["Reactor", "Service", "Registry", "BatonAPI", "Handover", "Ttrpc", "Linux"],
-      swiftSettings: warningsAreErrors),
-    .testTarget(
       name: "BatonClientTests",
       dependencies: [
         "BatonClient", "Reactor", "Service", "Registry", "BatonAPI", "Handover", "Ttrpc", "Linux",
       ],
-      swiftSettings: warningsAreErrors),
-    .testTarget(
-      name: "EndToEndTests",
-      dependencies: ["BatonClient", "BatonAPI", "Handover", "batond", "baton", "sample-runner"],
       swiftSettings: warningsAreErrors),
   ],
   swiftLanguageModes: [.v6]

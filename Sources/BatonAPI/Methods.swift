@@ -49,16 +49,7 @@ package enum Method: Int, CaseIterable, Sendable {
     uniqueKeysWithValues: allCases.map { ($0.description.fullName, $0.rawValue) })
 
   private func makeDescription() -> Description {
-    func describe<Request: CMessage, Response: CMessage>(
-      _ service: String, _ name: String, _ shape: CallShape, _ request: Request.Type,
-      _ response: Response.Type
-    ) -> Description {
-      Description(
-        service: service, name: name, shape: shape, request: Request.descriptor, response: Response.descriptor
-      )
-    }
     let connection = "baton.v1.ConnectionService"
-    let fleet = "baton.v1.FleetService"
     let health = "grpc.health.v1.Health"
     return switch self {
     case .hello:
@@ -75,6 +66,24 @@ package enum Method: Int, CaseIterable, Sendable {
       describe(
         "baton.v1.RunnerService", "Attach", .bidirectional, Baton__V1__AttachRequest.self,
         Baton__V1__AttachResponse.self)
+    case .getStatus, .getMetrics, .createNamespace, .listNamespaces, .putRunnerConfig, .getRunnerConfig,
+      .listRunnerConfigs, .deleteRunnerConfig, .listRunners, .getRunner, .listPools, .getPool, .drain,
+      .listDrains, .getDrain, .watch:
+      fleetDescription()
+    case .healthCheck:
+      describe(
+        health, "Check", .unary, Grpc__Health__V1__HealthCheckRequest.self,
+        Grpc__Health__V1__HealthCheckResponse.self)
+    case .healthWatch:
+      describe(
+        health, "Watch", .serverStreaming, Grpc__Health__V1__HealthCheckRequest.self,
+        Grpc__Health__V1__HealthCheckResponse.self)
+    }
+  }
+
+  private func fleetDescription() -> Description {
+    let fleet = "baton.v1.FleetService"
+    return switch self {
     case .getStatus:
       describe(
         fleet, "GetStatus", .unary, Baton__V1__GetStatusRequest.self, Baton__V1__GetStatusResponse.self)
@@ -124,14 +133,17 @@ package enum Method: Int, CaseIterable, Sendable {
       describe(fleet, "GetDrain", .unary, Baton__V1__GetDrainRequest.self, Baton__V1__GetDrainResponse.self)
     case .watch:
       describe(fleet, "Watch", .serverStreaming, Baton__V1__WatchRequest.self, Baton__V1__WatchResponse.self)
-    case .healthCheck:
-      describe(
-        health, "Check", .unary, Grpc__Health__V1__HealthCheckRequest.self,
-        Grpc__Health__V1__HealthCheckResponse.self)
-    case .healthWatch:
-      describe(
-        health, "Watch", .serverStreaming, Grpc__Health__V1__HealthCheckRequest.self,
-        Grpc__Health__V1__HealthCheckResponse.self)
+    case .hello, .ping, .cancel, .listServices, .attach, .healthCheck, .healthWatch:
+      preconditionFailure("\(self) is no method of the fleet")
     }
+  }
+
+  private func describe<Request: CMessage, Response: CMessage>(
+    _ service: String, _ name: String, _ shape: CallShape, _ request: Request.Type,
+    _ response: Response.Type
+  ) -> Description {
+    Description(
+      service: service, name: name, shape: shape, request: Request.descriptor, response: Response.descriptor
+    )
   }
 }

@@ -2,179 +2,267 @@
 import CBatonProto
 
 extension Baton__V1__HelloRequest: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__hello_request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__hello_request__init(pointer)
+  }
 }
 
 extension Baton__V1__HelloResponse: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__hello_response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__hello_response__init(pointer)
+  }
 }
 
 extension Baton__V1__PingRequest: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__ping_request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__ping_request__init(pointer)
+  }
 }
 
 extension Baton__V1__PingResponse: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__ping_response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__ping_response__init(pointer)
+  }
 }
 
 extension Baton__V1__CancelRequest: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__cancel_request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__cancel_request__init(pointer)
+  }
 }
 
 extension Baton__V1__CancelResponse: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__cancel_response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__cancel_response__init(pointer)
+  }
 }
 
 extension Baton__V1__ListServicesRequest: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__list_services_request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__list_services_request__init(pointer)
+  }
 }
 
 extension Baton__V1__ListServicesResponse__Method: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__list_services_response__method__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__list_services_response__method__init(pointer)
+  }
 }
 
 extension Baton__V1__ListServicesResponse__Service: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__list_services_response__service__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__list_services_response__service__init(pointer)
+  }
 }
 
 extension Baton__V1__ListServicesResponse: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__list_services_response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__list_services_response__init(pointer)
+  }
 }
 
 extension Baton__V1__GetStatusRequest: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__get_status_request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__get_status_request__init(pointer)
+  }
 }
 
 extension Baton__V1__GetStatusResponse: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__get_status_response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__get_status_response__init(pointer)
+  }
 }
 
 extension Baton__V1__GetMetricsRequest: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__get_metrics_request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__get_metrics_request__init(pointer)
+  }
 }
 
 extension Baton__V1__GetMetricsResponse: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__get_metrics_response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__get_metrics_response__init(pointer)
+  }
 }
 
 extension Baton__V1__CreateNamespaceRequest: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__create_namespace_request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__create_namespace_request__init(pointer)
+  }
 }
 
 extension Baton__V1__CreateNamespaceResponse: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__create_namespace_response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__create_namespace_response__init(pointer)
+  }
 }
 
 extension Baton__V1__ListNamespacesRequest: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__list_namespaces_request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__list_namespaces_request__init(pointer)
+  }
 }
 
 extension Baton__V1__ListNamespacesResponse: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__list_namespaces_response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__list_namespaces_response__init(pointer)
+  }
 }
 
 extension Baton__V1__PutRunnerConfigRequest: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__put_runner_config_request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__put_runner_config_request__init(pointer)
+  }
 }
 
 extension Baton__V1__PutRunnerConfigResponse: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__put_runner_config_response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__put_runner_config_response__init(pointer)
+  }
 }
 
 extension Baton__V1__GetRunnerConfigRequest: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__get_runner_config_request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__get_runner_config_request__init(pointer)
+  }
 }
 
 extension Baton__V1__GetRunnerConfigResponse: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__get_runner_config_response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__get_runner_config_response__init(pointer)
+  }
 }
 
 extension Baton__V1__ListRunnerConfigsRequest: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__list_runner_configs_request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__list_runner_configs_request__init(pointer)
+  }
 }
 
 extension Baton__V1__ListRunnerConfigsResponse__Entry: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__list_runner_configs_response__entry__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__list_runner_configs_response__entry__init(pointer)
+  }
 }
 
 extension Baton__V1__ListRunnerConfigsResponse: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__list_runner_configs_response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__list_runner_configs_response__init(pointer)
+  }
 }
 
 extension Baton__V1__DeleteRunnerConfigRequest: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__delete_runner_config_request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__delete_runner_config_request__init(pointer)
+  }
 }
 
 extension Baton__V1__DeleteRunnerConfigResponse: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__delete_runner_config_response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__delete_runner_config_response__init(pointer)
+  }
 }
 
 extension Baton__V1__ListRunnersRequest: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__list_runners_request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__list_runners_request__init(pointer)
+  }
 }
 
 extension Baton__V1__ListRunnersResponse: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__list_runners_response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__list_runners_response__init(pointer)
+  }
 }
 
 extension Baton__V1__GetRunnerRequest: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__get_runner_request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__get_runner_request__init(pointer)
+  }
 }
 
 extension Baton__V1__GetRunnerResponse: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__get_runner_response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__get_runner_response__init(pointer)
+  }
 }
 
 extension Baton__V1__ListPoolsRequest: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__list_pools_request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__list_pools_request__init(pointer)
+  }
 }
 
 extension Baton__V1__ListPoolsResponse: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__list_pools_response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__list_pools_response__init(pointer)
+  }
 }
 
 extension Baton__V1__GetPoolRequest: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__get_pool_request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__get_pool_request__init(pointer)
+  }
 }
 
 extension Baton__V1__GetPoolResponse: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__get_pool_response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__get_pool_response__init(pointer)
+  }
 }
 
 extension Baton__V1__DrainRequest__PoolSelector: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__drain_request__pool_selector__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__drain_request__pool_selector__init(pointer)
+  }
 }
 
 extension Baton__V1__DrainRequest: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__drain_request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__drain_request__init(pointer)
+  }
 }
 
 extension Baton__V1__DrainResponse: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__drain_response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__drain_response__init(pointer)
+  }
 }
 
 extension Baton__V1__ListDrainsRequest: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__list_drains_request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__list_drains_request__init(pointer)
+  }
 }
 
 extension Baton__V1__ListDrainsResponse: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__list_drains_response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__list_drains_response__init(pointer)
+  }
 }
 
 extension Baton__V1__GetDrainRequest: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__get_drain_request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__get_drain_request__init(pointer)
+  }
 }
 
 extension Baton__V1__GetDrainResponse: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__get_drain_response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__get_drain_response__init(pointer)
+  }
 }
 
 extension Baton__V1__WatchRequest: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__watch_request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__watch_request__init(pointer)
+  }
 }
 
 extension Baton__V1__WatchResponse: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__watch_response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__watch_response__init(pointer)
+  }
 }
 
 extension Baton__V1__Peer: CMessage {
@@ -182,7 +270,9 @@ extension Baton__V1__Peer: CMessage {
 }
 
 extension Baton__V1__Runner__MetadataEntry: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__runner__metadata_entry__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__runner__metadata_entry__init(pointer)
+  }
 }
 
 extension Baton__V1__Runner: CMessage {
@@ -190,31 +280,45 @@ extension Baton__V1__Runner: CMessage {
 }
 
 extension Baton__V1__DrainOrder: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__drain_order__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__drain_order__init(pointer)
+  }
 }
 
 extension Baton__V1__RunnerConfig__MetadataEntry: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__runner_config__metadata_entry__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__runner_config__metadata_entry__init(pointer)
+  }
 }
 
 extension Baton__V1__RunnerConfig: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__runner_config__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__runner_config__init(pointer)
+  }
 }
 
 extension Baton__V1__NormalRunners: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__normal_runners__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__normal_runners__init(pointer)
+  }
 }
 
 extension Baton__V1__ServerlessRunners: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__serverless_runners__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__serverless_runners__init(pointer)
+  }
 }
 
 extension Baton__V1__VersionSummary: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__version_summary__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__version_summary__init(pointer)
+  }
 }
 
 extension Baton__V1__TargetChange: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__target_change__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__target_change__init(pointer)
+  }
 }
 
 extension Baton__V1__Pool: CMessage {
@@ -222,7 +326,9 @@ extension Baton__V1__Pool: CMessage {
 }
 
 extension Baton__V1__Namespace: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__namespace__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__namespace__init(pointer)
+  }
 }
 
 extension Baton__V1__Decision: CMessage {
@@ -238,15 +344,21 @@ extension Baton__V1__Event: CMessage {
 }
 
 extension Baton__V1__AttachRequest: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__attach_request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__attach_request__init(pointer)
+  }
 }
 
 extension Baton__V1__AttachResponse: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__attach_response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__attach_response__init(pointer)
+  }
 }
 
 extension Baton__V1__Register__MetadataEntry: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__register__metadata_entry__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__register__metadata_entry__init(pointer)
+  }
 }
 
 extension Baton__V1__Register: CMessage {
@@ -254,7 +366,9 @@ extension Baton__V1__Register: CMessage {
 }
 
 extension Baton__V1__Heartbeat: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__heartbeat__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__heartbeat__init(pointer)
+  }
 }
 
 extension Baton__V1__StopAck: CMessage {
@@ -270,11 +384,15 @@ extension Baton__V1__Detach: CMessage {
 }
 
 extension Baton__V1__Registered: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__registered__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__registered__init(pointer)
+  }
 }
 
 extension Baton__V1__HeartbeatAck: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__heartbeat_ack__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__heartbeat_ack__init(pointer)
+  }
 }
 
 extension Baton__V1__Stop: CMessage {
@@ -286,7 +404,9 @@ extension Baton__V1__Close: CMessage {
 }
 
 extension Google__Protobuf__Any: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { google__protobuf__any__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    google__protobuf__any__init(pointer)
+  }
 }
 
 extension Google__Rpc__Status: CMessage {
@@ -294,11 +414,15 @@ extension Google__Rpc__Status: CMessage {
 }
 
 extension Grpc__Health__V1__HealthCheckRequest: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { grpc__health__v1__health_check_request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    grpc__health__v1__health_check_request__init(pointer)
+  }
 }
 
 extension Grpc__Health__V1__HealthCheckResponse: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { grpc__health__v1__health_check_response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    grpc__health__v1__health_check_response__init(pointer)
+  }
 }
 
 extension Ttrpc__Request: CMessage {

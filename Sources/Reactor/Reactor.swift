@@ -194,5 +194,7 @@ final class Reactor {
     reader.close()
     sockets = []
     processes = [:]
+    // It knows this reactor as its host: neither would ever go while both know each other.
+    service = nil
   }
 }

@@ -2,7 +2,8 @@ import Handover
 import Service
 
 /// Mistakes that somebody could have made, put around the product's interfaces from outside: the simulator is only worth
-/// something if it finds each of them. `PlantedBugTests` says which check does.
+/// something if it finds them. `SimulatorTests` says which check finds which. Not found yet: `deadlineLostAtRestart`,
+/// `detachIgnored`, `silenceIgnored`.
 package enum PlantedBug: String, CaseIterable, Sendable {
   case none
   /// The answer leaves before the commit, which a crash then loses.

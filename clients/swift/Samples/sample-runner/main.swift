@@ -4,7 +4,9 @@
 import BatonClient
 
 let arguments = CommandLine.arguments
-guard arguments.count == 3, let version = UInt32(arguments[2]) else { fatalError("usage: sample-runner NAME VERSION") }
+guard arguments.count == 3, let version = UInt32(arguments[2]) else {
+  fatalError("usage: sample-runner NAME VERSION")
+}
 
 let runner = try await Runner.start(.init(name: arguments[1], version: version, slots: 4))
 print("runner \(runner.id) of version \(version) is at work")

@@ -1,0 +1,39 @@
+import Simulator
+import Testing
+
+private func run(_ seed: UInt64, _ bug: PlantedBug = .none, minutes: Int64 = 10) -> Simulation.Outcome {
+  ScratchDirectory.with { Simulation.run(seed: seed, databasePath: $0, bug: bug, minutes: minutes) }
+}
+
+@Suite(.serialized) struct SimulatorTests {
+  @Test(arguments: UInt64(1)...10) func everyInvariantHolds(seed: UInt64) {
+    #expect(run(seed).violations == [])
+  }
+
+  @Test func theSameSeedIsTheSameRun() {
+    let first = run(3)
+    let second = run(3)
+    #expect(first.traceHash == second.traceHash)
+    #expect(first.events == second.events)
+    #expect(run(4).traceHash != first.traceHash)
+  }
+
+  /// Each planted bug with a seed that finds it. What catches it is in its own words in the violation.
+  @Test(arguments: [
+    (PlantedBug.stopForgotten, UInt64(2), "never told"),
+    (.deadlineIgnored, 1, "invariant 4"),
+    (.eventSkipped, 1, "invariant 8"),
+    (.eventRepeated, 1, "invariant 8"),
+    (.tokenForgotten, 1, "came back as"),
+    (.stopNotResent, 7, "invariant 4"),
+    (.edgeTriggeredPlanner, 1, "invariant 5"),
+    (.lossIgnored, 24, "died long ago"),
+    (.acknowledgedBeforeCommit, 35, "invariant 5"),
+    (.connectionGenerationIgnored, 49, "detached in the books"),
+  ])
+  func aPlantedBugIsFound(bug: PlantedBug, seed: UInt64, finding: String) {
+    let violations = run(seed, bug).violations
+    #expect(violations.contains { $0.contains(finding) }, "\(violations)")
+    #expect(run(seed).violations == [])
+  }
+}
