@@ -36,7 +36,7 @@ test: setup ## build everything and run every test
 
 SEEDS ?= 300
 simulate: setup ## run SEEDS seeds of the simulator; SEED=n runs one and prints its trace
-	@swift build -c release --product simulate
+	@$(SWIFT) build -c release --product simulate
 	@SEEDS=$(SEEDS) .build/release/simulate
 
 demo: setup ## watch four version 1 workers being relieved by version 2

@@ -62,7 +62,8 @@ let package = Package(
 
     // Programs and the client library.
     .target(
-      name: "BatonClient", dependencies: ["Linux", "Handover", "Ttrpc", "BatonAPI", "Protobuf", "CBatonProto"],
+      name: "BatonClient",
+      dependencies: ["Linux", "Handover", "Ttrpc", "BatonAPI", "Protobuf", "CBatonProto"],
       path: "clients/swift/Sources/BatonClient", swiftSettings: warningsAreErrors),
     .executableTarget(
       name: "sample-runner", dependencies: ["BatonClient"],
