@@ -18,7 +18,7 @@ package final class LogWriter: Sendable {
   private let dropped = Atomic<UInt64>(0)
   private let level: LogRecord.Level
   private let format: LogRecord.Format
-  private let thread: Mutex<WorkerThread?>
+  private let thread: Locked<WorkerThread?>
 
   /// `sink` gets whole lines with their ends; it is called on the writer's thread.
   package init(
@@ -26,7 +26,7 @@ package final class LogWriter: Sendable {
   ) throws(Errno) {
     self.level = level
     self.format = format
-    thread = Mutex(nil)
+    thread = Locked(nil)
     let started = try WorkerThread(name: "baton-log") { [self] in run(sink) }
     thread.withLock { $0 = started }
   }

@@ -1,4 +1,5 @@
 import Glibc
+import Linux
 import Synchronization
 
 /// Hands values from one thread to another that sleeps while there are none. The receiver takes everything that
@@ -9,7 +10,7 @@ final class Mailbox<Element: Sendable>: Sendable {
     var isClosed = false
   }
 
-  private let contents = Mutex(Contents())
+  private let contents = Locked(Contents())
   private let arrivals = Semaphore()
 
   /// Appends; true when the mailbox was empty, which is when its receiver may have to be woken by other means.

@@ -1,5 +1,6 @@
 import BatonAPI
 import BatonClient
+import Glibc
 import Options
 
 /// Commands about pools' configs, and calls by hand.
@@ -8,15 +9,18 @@ extension BatonCommand {
     Command(
       name: "config",
       usage:
-        "config list | get NAME | delete NAME | put NAME [--drain-on-version-upgrade | --no-drain] [--drain-grace TIME] "
-        + "[--serverless] [--metadata K=V ...]",
+        "config list | get NAME | delete NAME | put NAME [--file PATH | --drain-on-version-upgrade | --no-drain] "
+        + "[--drain-grace TIME] [--serverless] [--metadata K=V ...]",
       summary: "How a pool's runners are treated.",
       options: [
         Option("drain-on-version-upgrade", .flag, help: "put: a newer version drains the older ones."),
         Option("no-drain", .flag, help: "put: it does not; what holds when neither is given."),
         Option("drain-grace", .value(placeholder: "TIME"), help: "put: how long a drained runner may take."),
         Option("serverless", .flag, help: "put: runners start on demand; an upgrade never drains them."),
-        Option("metadata", .list(placeholder: "K=V"), help: "put: free pairs."), namespace,
+        Option("metadata", .list(placeholder: "K=V"), help: "put: free pairs."),
+        Option(
+          "file", .value(placeholder: "PATH"),
+          help: "put: the whole config from what get --json printed; - is standard input."), namespace,
       ],
       run: config)
   ]
@@ -36,6 +40,14 @@ extension BatonCommand {
       } else {
         show(try await client.config(name: name, namespace: namespace), "\(namespace)/\(name)")
       }
+    case ("put", let name?, 2) where context.options["file"] != nil:
+      let config = try stored(at: context.options["file"] ?? "-")
+      say(
+        try await context.connect().call(
+          .putRunnerConfig,
+          json:
+            "{\"namespace\":\(FlatJSON.quoted(namespace)),\"name\":\(FlatJSON.quoted(name)),\"config\":\(config)}"
+        ))
     case ("put", let name?, 2):
       let config = try given(context)
       let decision = try await context.connect().putConfig(config, name: name, namespace: namespace)
@@ -55,6 +67,18 @@ extension BatonCommand {
     default: throw UsageError("list, get NAME, put NAME or delete NAME")
     }
     return ExitCode.ok
+  }
+
+  /// A config as JSON: alone, or inside the answer that `get --json` prints.
+  private static func stored(at path: String) throws -> String {
+    guard let file = fopen(path == "-" ? "/dev/stdin" : path, "r") else {
+      throw UsageError("--file \(path): \(String(cString: strerror(errno)))")
+    }
+    defer { fclose(file) }
+    var bytes = [UInt8](repeating: 0, count: 1 << 20)
+    let count = fread(&bytes, 1, bytes.count, file)
+    let text = String(decoding: bytes[..<count], as: UTF8.self)
+    return FlatJSON.fields(text)["config"] ?? text
   }
 
   private static func given(_ context: Context) throws -> PoolConfig {

@@ -18,7 +18,7 @@ final class RunSupervisor {
       case ended(Runner.Ending)
     }
 
-    private let items = Mutex<[Item]>([])
+    private let items = Locked<[Item]>([])
     let wake: EventSignal
 
     init() throws(Errno) { wake = try EventSignal() }

@@ -21,7 +21,7 @@ public final class Channel: Sendable {
   /// The socket's path.
   public let path: String
   let io: ChannelIO
-  private let thread: Mutex<WorkerThread?>
+  private let thread: Locked<WorkerThread?>
 
   /// Connects. `path` is the daemon's default place when nil (`BATON_SOCKET`, else the user's runtime directory).
   /// Throws `BatonError`, unavailable when nobody listens there.
@@ -47,7 +47,7 @@ public final class Channel: Sendable {
     self.path = path
     let io = ChannelIO(descriptor: descriptor, wake: try EventSignal())
     self.io = io
-    thread = Mutex(try WorkerThread(name: "baton-channel") { io.run() })
+    thread = Locked(try WorkerThread(name: "baton-channel") { io.run() })
   }
 
   deinit { io.close() }
@@ -125,5 +125,5 @@ final class CallTicket: Sendable {
     case ended
   }
 
-  let state = Mutex(State.waiting)
+  let state = Locked(State.waiting)
 }

@@ -31,7 +31,7 @@ final class ChannelIO: Sendable {
 
   private let descriptor: FileDescriptor
   private let wake: EventSignal
-  private let contents = Mutex(Contents())
+  private let contents = Locked(Contents())
 
   init(descriptor: consuming FileDescriptor, wake: EventSignal) {
     self.descriptor = descriptor

@@ -20,7 +20,7 @@ final class RunnerLoop: Sendable {
     var waitingForEnd: [CheckedContinuation<Runner.Ending, Never>] = []
   }
 
-  private let shared = Mutex(Shared())
+  private let shared = Locked(Shared())
   private let wake: EventSignal
   private let stops: AsyncStream<Runner.Stop>.Continuation
   private let events: AsyncStream<Runner.Event>.Continuation
