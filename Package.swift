@@ -15,7 +15,6 @@ let package = Package(
     .library(name: "BatonClient", targets: ["BatonClient"]),
     .executable(name: "batond", targets: ["batond"]),
     .executable(name: "baton", targets: ["baton"]),
-    .executable(name: "baton-bench", targets: ["baton-bench"]),
   ],
   targets: [
     // C: system libraries and the smallest shims.
@@ -75,9 +74,6 @@ let package = Package(
     .executableTarget(
       name: "baton", dependencies: ["BatonClient", "BatonAPI", "Handover", "Protobuf", "Linux", "Options"],
       exclude: ["RUN.md", "worker@.service"],
-      swiftSettings: warningsAreErrors),
-    .executableTarget(
-      name: "baton-bench", dependencies: ["BatonAPI", "Ttrpc", "Handover", "Protobuf", "Linux", "Options"],
       swiftSettings: warningsAreErrors),
 
     // Tests, one target for each target above; end-to-end last.
