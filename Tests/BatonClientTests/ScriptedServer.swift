@@ -174,6 +174,7 @@ private final class ScriptedConnection {
         return count
       }
       guard let written else {
+        arrivals.yield(.end)
         isOver = true
         return
       }
