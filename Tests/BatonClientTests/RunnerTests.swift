@@ -11,7 +11,8 @@ import Ttrpc
 /// The thread behind a runner, against a real daemon and against servers that a test makes up.
 @Suite(.timeLimit(.minutes(2))) struct RunnerTests {
   private static func bytes(_ make: (Arena) -> AttachResponses.Message) -> [UInt8] {
-    Codec.encode(make(Arena()))
+    let arena = Arena()
+    return withExtendedLifetime(arena) { Codec.encode(make(arena)) }
   }
 
   private static func registered(runner: Int64) -> [UInt8] {
