@@ -30,12 +30,13 @@ setup:
 build: setup ## build batond and baton for use (.build/release)
 	$(release)
 
-test: setup ## build everything and run every test
+test: setup ## build everything, run every test and 500 seeds of the simulator
 	$(SWIFT) build --build-tests
 	$(SWIFT) test
+	@$(MAKE) --no-print-directory simulate
 
-SEEDS ?= 300
-simulate: setup ## run SEEDS seeds of the simulator; SEED=n runs one and prints its trace
+SEEDS ?= 500
+simulate: setup ## run SEEDS=n seeds (or HOURS=h of them); SEED=n runs one and prints its trace
 	@$(SWIFT) build -c release --product simulate
 	@SEEDS=$(SEEDS) .build/release/simulate
 

@@ -88,7 +88,9 @@ let package = Package(
     // The real service and registry on a simulated machine.
     .target(
       name: "Simulator",
-      dependencies: ["Service", "Registry", "BatonAPI", "Handover", "Ttrpc", "Protobuf", "CBatonProto"],
+      dependencies: [
+        "BatonClient", "Service", "Registry", "BatonAPI", "Handover", "Ttrpc", "Protobuf", "CBatonProto",
+      ],
       path: "Tests/Simulator", swiftSettings: warningsAreErrors),
     .executableTarget(
       name: "simulate", dependencies: ["Simulator", "Options"], path: "Tests/simulate",

@@ -166,10 +166,31 @@ import Ttrpc
     harness.now = 106 * second
     harness.fire(.disconnected)
     harness.fire(.refusedConnect)
-    harness.now += 60 * second
+    // Shorter than any daemon needs to give it up.
+    harness.now += 11 * second
     #expect(harness.tick() == ["connect"])
     #expect(harness.fire(.refusedConnect) == ["hangUp"])
     #expect(harness.machine.fenceAt == harness.now + 6 * second)
+  }
+
+  @Test func aLongSleeperWhoFindsNobodyThereIsFenced() {
+    // A daemon may have come, given it up, and gone again, all while it slept.
+    var harness = MachineHarness.at("attached")
+    harness.now = 106 * second
+    harness.fire(.disconnected)
+    harness.fire(.refusedConnect)
+    harness.now += 60 * second
+    #expect(harness.tick() == ["connect"])
+    #expect(harness.fire(.refusedConnect) == ["hangUp", "fenced"])
+  }
+
+  @Test func whoWasGivenUpBeforeTheDaemonWentIsFencedByTheFirstRefusal() {
+    // Seed 705: a runner hung, was given up, and woke to find the daemon dead; it took the refusal for
+    // "nobody counts my time" and worked on.
+    var harness = MachineHarness.at("attached")
+    harness.now = 119 * second
+    #expect(harness.fire(.disconnected) == ["hangUp", "cutOff", "connect"])
+    #expect(harness.fire(.refusedConnect) == ["hangUp", "fenced"])
   }
 
   @Test(arguments: [MachineEvent.passingConnect, .lastingConnect])

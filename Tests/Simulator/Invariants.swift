@@ -37,6 +37,7 @@ extension World {
         violate("runner \(runner.id) is draining without an open order")
       }
       try checkPlans(daemon, runners)
+      try checkFences(daemon)
     } catch {
       violate("a check could not read: \(error)")
     }
@@ -76,6 +77,18 @@ extension World {
       }
       if let move = plan.targetMove {
         violate("invariant 9: the target of \(pool.name) should be \(move.version)")
+      }
+    }
+  }
+
+  /// Invariant 1, as far as runners go: who is given up for silence has stopped its work by then, so that nobody else
+  /// is given it while it runs. A process that gets no time can do nothing about it until it wakes.
+  private func checkFences(_ daemon: SimulatedDaemon) throws {
+    for client in clients where client.life == .running && now >= client.hangsUntil {
+      guard let id = client.runner, case .runner(let runner) = try daemon.reader.read(.runner(id)).content
+      else { continue }
+      if runner.phase == .lost, runner.end == .threshold {
+        violate("invariant 1: runner \(id) was given up for silence and its process works on")
       }
     }
   }

@@ -2,8 +2,7 @@ import Handover
 import Service
 
 /// Mistakes that somebody could have made, put around the product's interfaces from outside: the simulator is only worth
-/// something if it finds them. `SimulatorTests` says which check finds which. Not found yet: `deadlineLostAtRestart`,
-/// `detachIgnored`, `silenceIgnored`.
+/// something if it finds them. `SimulatorTests` says which check finds which.
 package enum PlantedBug: String, CaseIterable, Sendable {
   case none
   /// The answer leaves before the commit, which a crash then loses.
@@ -14,7 +13,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
   case stopForgotten
   /// News of a dead connection is taken for news of the one that replaced it.
   case connectionGenerationIgnored
-  /// After a restart the deadlines of open orders are gone.
+  /// After a restart of the daemon, or of a runner's connection, nobody knows the deadline of its order.
   case deadlineLostAtRestart
   /// A deadline that passes is not acted on.
   case deadlineIgnored
@@ -24,6 +23,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
   case detachIgnored
   /// A runner that went silent is never said to be.
   case silenceIgnored
+  /// A runner that hears nothing from the daemon works on.
+  case fenceIgnored
   /// The planner runs when a runner registers, not when a config changes.
   case edgeTriggeredPlanner
   /// The log loses an event at a page's end.
@@ -41,7 +42,7 @@ extension PlantedBug {
       .deadlineLostAtRestart, .edgeTriggeredPlanner, .tokenForgotten:
       BuggyStore(self, store)
     case .none, .deadlineIgnored, .lossIgnored, .detachIgnored, .silenceIgnored, .eventSkipped,
-      .eventRepeated:
+      .eventRepeated, .fenceIgnored:
       store
     }
   }
@@ -53,16 +54,16 @@ extension PlantedBug {
     }
   }
 
-  /// The mutation as it reaches the store; nil when it never does.
-  func submitted(_ mutation: Mutation) -> Mutation? {
+  /// The mutation as it reaches the store. One that is ignored is answered like any other: it says nothing.
+  func submitted(_ mutation: Mutation) -> Mutation {
     switch (self, mutation) {
-    case (.deadlineIgnored, .force), (.lossIgnored, .lose), (.detachIgnored, .detached),
-      (.silenceIgnored, .silent):
-      nil
+    case (.deadlineIgnored, .force): .force([])
+    case (.lossIgnored, .lose(_, let cause)): .lose([], cause)
+    case (.detachIgnored, .detached): .detached([])
+    case (.silenceIgnored, .silent): .silent([])
     default: mutation
     }
   }
-
 }
 
 private final class BuggyStore: Store {
@@ -96,20 +97,28 @@ private final class BuggyStore: Store {
     default: break
     }
     var committed = try store.apply(batch, at: now)
-    if bug == .stopNotResent {
-      for index in committed.results.indices {
-        if case .success(.registered(var admission)) = committed.results[index], admission.isResumed {
-          admission.openOrder = nil
-          committed.results[index] = .success(.registered(admission))
-        }
-      }
-    }
+    if bug == .stopNotResent || bug == .deadlineLostAtRestart { forgetOpenOrders(&committed) }
     if bug == .stopForgotten {
       committed.consequences.removeAll { consequence in
         if case .stopsOrdered = consequence { true } else { false }
       }
     }
     return committed
+  }
+
+  /// A runner that comes back is told less of its order than there is to tell.
+  private func forgetOpenOrders(_ committed: inout CommittedBatch) {
+    for index in committed.results.indices {
+      guard case .success(.registered(var admission)) = committed.results[index], admission.isResumed else {
+        continue
+      }
+      if bug == .stopNotResent {
+        admission.openOrder = nil
+      } else {
+        admission.openOrder?.terms.deadlineNanoseconds = .max
+      }
+      committed.results[index] = .success(.registered(admission))
+    }
   }
 
   /// A drain or a config that no runner waits for is acknowledged out of thin air and written with the next batch.

@@ -162,8 +162,7 @@ final class SimulatedDaemon: ServiceHost {
   }
 
   func submit(_ mutation: Mutation, _ ticket: Ticket) {
-    guard let mutation = world.bug.submitted(mutation) else { return }
-    pending.append((mutation, ticket))
+    pending.append((world.bug.submitted(mutation), ticket))
   }
 
   func query(_ query: Query, _ ticket: Ticket) {

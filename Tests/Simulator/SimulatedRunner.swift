@@ -3,15 +3,9 @@ import Handover
 import Protobuf
 import Ttrpc
 
-/// One worker process of the simulated machine: it registers, sends heartbeats, obeys a Stop after some work, and has its
-/// seed's bad habits.
-final class SimulatedRunner: SimulatedPeer {
-  enum Life {
-    case running
-    case finished
-    case dead
-  }
-
+/// A worker process with a mind of its own, written against the protocol alone: it registers, sends heartbeats, obeys a
+/// Stop after some work, and has its seed's bad habits.
+final class SimulatedRunner: SimulatedWorker {
   unowned let world: World
   let pool: PoolName
   let key: String
@@ -19,8 +13,8 @@ final class SimulatedRunner: SimulatedPeer {
   let token: RegistrationToken
   let pid: Int32
   let endsWithProcess: Bool
-  let ignoresStops: Bool
-  var life = Life.running
+  let obedience: Obedience
+  private(set) var life = WorkerLife.running
   /// Neither reads nor sends, until then.
   var hangsUntil: Int64 = 0
 
@@ -45,7 +39,7 @@ final class SimulatedRunner: SimulatedPeer {
     self.pid = pid
     token = RegistrationToken(high: world.random.next(), low: world.random.next() | 1)
     endsWithProcess = world.random.oneIn(3)
-    ignoresStops = world.faults.runnersIgnoreStops && world.random.oneIn(2)
+    obedience = .drawn(world)
     connect()
   }
 
@@ -127,7 +121,7 @@ final class SimulatedRunner: SimulatedPeer {
       world.note("runner \(pid) gets stop \(stop.order)")
       world.history.stopSeen(stop.order)
       stopsSeen.insert(stop.order)
-      guard !ignoresStops || !world.isFaulty else { return }
+      guard obedience.isShown(in: world) else { return }
       sendAck(stop.order)
       guard !isStopping else { return }
       isStopping = true

@@ -34,8 +34,8 @@ private final class SimulationRun {
   private let world: World
   private let end: Int64
   private let pools: [PoolName]
-  private var runners: [SimulatedRunner] = []
-  private var started: [SimulatedRunner] = []
+  private var runners: [any SimulatedWorker] = []
+  private var started: [any SimulatedWorker] = []
   private var watchers: [SimulatedWatcher] = []
   private var callers: [SimulatedCaller] = []
   private var nextPid: Int32 = 100
@@ -107,13 +107,21 @@ private final class SimulationRun {
     runners.removeAll { $0.life != .running }
   }
 
-  private func living() -> [SimulatedRunner] { runners.filter { $0.life == .running } }
+  private func living() -> [any SimulatedWorker] { runners.filter { $0.life == .running } }
 
   private func startRunner(_ pool: PoolName, _ version: UInt32) {
     guard runners.count < 24 else { return }
     nextPid += 1
     let key = world.random.oneIn(2) ? "slot-\(Int.random(in: 0...3, using: &world.random))" : ""
-    let runner = SimulatedRunner(world, pool: pool, key: key, version: version, pid: nextPid)
+    let runner: any SimulatedWorker
+    if world.random.oneIn(2) {
+      let client = SimulatedClient(world, pool: pool, key: key, version: version, pid: nextPid)
+      world.clients.removeAll { $0.life != .running }
+      world.clients.append(client)
+      runner = client
+    } else {
+      runner = SimulatedRunner(world, pool: pool, key: key, version: version, pid: nextPid)
+    }
     runners.append(runner)
     started.append(runner)
   }

@@ -58,6 +58,8 @@ package final class World {
   private var suspendedNanoseconds: Int64 = 0
 
   var daemon: SimulatedDaemon?
+  /// Those who run; the simulation adds them.
+  var clients: [SimulatedClient] = []
   var history = History()
   private var watchedProcesses: [RunnerID: ObjectIdentifier] = [:]
   package private(set) var violations: [String] = []

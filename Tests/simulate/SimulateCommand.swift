@@ -7,6 +7,9 @@ enum SimulateCommand {
   private static let options: [Option] = [
     Option("seeds", .value(placeholder: "N"), environment: "SEEDS", help: "How many seeds.", fallback: "500"),
     Option(
+      "hours", .value(placeholder: "N"), environment: "HOURS",
+      help: "Go on for so long instead, from a first seed of the clock."),
+    Option(
       "first", .value(placeholder: "SEED"), environment: "FIRST", help: "The first of them.", fallback: "1"),
     Option(
       "seed", .value(placeholder: "SEED"), environment: "SEED", help: "Run this one only and print its trace."
@@ -40,6 +43,9 @@ enum SimulateCommand {
       if let seed = try parsed.integer("seed", in: 0...UInt64.max) {
         return one(seed, bug, minutes) ? 0 : 1
       }
+      if let hours = try parsed.integer("hours", in: 1...Int64(10_000)) {
+        return endless(until: time(nil) + Int(hours) * 3600, bug, minutes) ? 0 : 1
+      }
       let first = try parsed.integer("first", in: 0...UInt64.max / 2) ?? 1
       let count = try parsed.integer("seeds", in: 1...100_000_000) ?? 500
       return many(first, UInt64(count), bug, minutes) ? 0 : 1
@@ -56,6 +62,18 @@ enum SimulateCommand {
     }
     print(line(outcome))
     return outcome.violations.isEmpty
+  }
+
+  /// A hundred at a time, until the clock says that it is enough, or some failed.
+  private static func endless(until end: time_t, _ bug: PlantedBug, _ minutes: Int64) -> Bool {
+    var first = UInt64(time(nil)) * 1000
+    repeat {
+      print("from \(first): ", terminator: "")
+      fflush(nil)
+      guard many(first, 100, bug, minutes) else { return false }
+      first += 100
+    } while time(nil) < end
+    return true
   }
 
   private static func many(_ first: UInt64, _ count: UInt64, _ bug: PlantedBug, _ minutes: Int64) -> Bool {

@@ -122,7 +122,10 @@ package struct RunnerMachine: Sendable {
     guard state == .connecting else { return [] }
     switch failure {
     case .nobodyListens:
-      // From one refusal to the next nobody was there, so that time does not count.
+      // Whoever woke too late to be vouched for may have been given up before the daemon went.
+      if refusedAt.map({ now - $0 >= fenceNanoseconds }) ?? true, isFenceDue(now) { return fence() }
+      // From one refusal to the next nobody was there, so that time does not count: a daemon that came and went in
+      // between gave everyone the full threshold anew.
       if let refusedAt, let vouchedAt { self.vouchedAt = vouchedAt + (now - refusedAt) }
       refusedAt = now
     case .passing: refusedAt = nil
@@ -287,8 +290,11 @@ package struct RunnerMachine: Sendable {
   /// By when its work must have stopped if nothing is heard; nil before it has any, and once it is done.
   package var fenceAt: Int64? {
     guard let vouchedAt, pendingDetach == nil else { return nil }
-    return vouchedAt + lostNanoseconds / 5 * 4
+    return vouchedAt + fenceNanoseconds
   }
+
+  /// Sooner than the daemon gives it up, so that its work has stopped by then.
+  private var fenceNanoseconds: Int64 { lostNanoseconds / 5 * 4 }
 
   package mutating func tick(now: Int64) -> [Effect] {
     switch state {
