@@ -23,10 +23,9 @@ package final class SQLiteStore: Store {
   /// Once it has failed for good it stays so.
   private var fatal: StoreFailure?
 
-  /// How far the log may grow before a commit is followed by a checkpoint.
-  private static let checkpointPages = 4000
-  /// How far before readers are waited for.
-  private static let truncatePages = 8 * checkpointPages
+  /// How far the log may grow before a commit is followed by a checkpoint; past eight times that, readers are
+  /// waited for.
+  var checkpointPages = 4000
 
   /// Opens or makes the database at `path`. `bootID` names this run of the machine, for the clock of
   /// `Moment.nanoseconds` starts anew with it. `fleetID` is used when the file is new. Throws `.fatal` when
@@ -160,8 +159,8 @@ package final class SQLiteStore: Store {
   }
 
   private func checkpointIfDue() throws(DatabaseError) {
-    guard database.logPages >= Self.checkpointPages else { return }
-    try database.checkpoint(database.logPages < Self.truncatePages ? .passive : .truncate)
+    guard database.logPages >= checkpointPages else { return }
+    try database.checkpoint(database.logPages < 8 * checkpointPages ? .passive : .truncate)
   }
 
   private func writeWork() throws(DatabaseError) {
