@@ -57,6 +57,7 @@ package final class SQLiteStore: Store {
       try Migrations.identify(database)
       try Migrations.check(database)
       try database.useWriteAheadLog()
+      try database.rewriteLog()
       try Migrations.migrate(database)
       return database
     } catch let failure as StoreFailure {

@@ -9,7 +9,7 @@ import Testing
 @Suite struct PowerLossTests {
   /// Goes through the record of a run and looks at what a power loss would leave at `points` of them, `images` times each.
   /// The answer is what was found wrong.
-  private static func crash(
+  static func crash(
     _ run: CrashingStore, seed: UInt64, points: Int, images: Int, from start: Int = 0
   ) -> [String] {
     let end = run.disk.position
