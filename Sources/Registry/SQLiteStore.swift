@@ -22,6 +22,9 @@ package final class SQLiteStore: Store {
   var work: Work
   /// Once it has failed for good it stays so.
   private var fatal: StoreFailure?
+  /// The last transaction failed: the next one writes something in any case, so that its success says that the disk takes
+  /// changes again.
+  private var isUnproven = false
 
   /// How far the log may grow before a commit is followed by a checkpoint; past eight times that, readers are
   /// waited for.
@@ -77,10 +80,12 @@ package final class SQLiteStore: Store {
     }
   }
 
-  /// As `Store` says. An empty batch only looks whether the files are still in their place.
+  /// As `Store` says. An empty batch only looks whether the files are still in their place and, after a batch that
+  /// failed, whether the disk takes changes again.
   package func apply(_ batch: [Mutation], at now: Moment) throws(StoreFailure) -> CommittedBatch {
     guard !batch.isEmpty else {
       try checkFiles()
+      if isUnproven { try transact(at: now) { () throws(DatabaseError) in } }
       return CommittedBatch(results: [], consequences: [], revision: Revision(ledger.lastRevision))
     }
     return try transact(at: now) { () throws(DatabaseError) in
@@ -129,8 +134,10 @@ package final class SQLiteStore: Store {
     } catch {
       database.rollBack()
       work = Work(now: now, ledger: ledger)
+      isUnproven = true
       throw remembering(error.storeFailure)
     }
+    isUnproven = false
     ledger = work.ledger
     work = Work(now: now, ledger: ledger)
     // What went into a file that nobody will find again must not be acknowledged.
@@ -168,10 +175,19 @@ package final class SQLiteStore: Store {
     // By id: the same changes write the same pages in the same order, whatever the seed of the process's
     // hashes.
     for (_, pool) in work.pools.sorted(by: { $0.key < $1.key }) { try write(pool) }
-    guard work.ledger != ledger else { return }
-    let last = work.ledger
+    guard work.ledger != ledger || isUnproven else { return }
+    if isUnproven {
+      // SQLite leaves a page alone that would be written as it is.
+      var other = work.ledger
+      other.lastRevision += 1
+      try write(other)
+    }
+    try write(work.ledger)
+  }
+
+  private func write(_ ledger: Ledger) throws(DatabaseError) {
     try statements.writeFleet.run(
-      last.lastRevision, last.lastRunner, last.lastOrder, last.lastAttachment, last.endedRunners)
+      ledger.lastRevision, ledger.lastRunner, ledger.lastOrder, ledger.lastAttachment, ledger.endedRunners)
   }
 }
 
