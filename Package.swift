@@ -107,6 +107,7 @@ let package = Package(
       name: "BatonClientTests",
       dependencies: [
         "BatonClient", "Reactor", "Service", "Registry", "BatonAPI", "Handover", "Ttrpc", "Linux",
+        "Protobuf", "CBatonProto", "sample-runner",
       ],
       swiftSettings: warningsAreErrors),
   ],

@@ -45,19 +45,26 @@ public struct BatonError: Error, Hashable, Sendable, CustomStringConvertible {
 
   init(_ status: Status) { self.init(Code(rawValue: status.code.rawValue) ?? .unknown, status.message) }
 
+  var status: Status { Status(StatusCode(rawValue: code.rawValue) ?? .unknown, message) }
+
   /// The failure to connect to a path.
   init(connecting path: String, _ error: Errno) {
-    switch error.code {
-    case ENOENT, ECONNREFUSED:
-      self.init(
-        .unavailable,
-        "no daemon at \(path): start batond --socket \(path), or set BATON_SOCKET to where it is",
-        isConnectionFailure: true)
-    case EACCES, EPERM:
-      self.init(
-        .permissionDenied, "\(path) may not be opened by this user: batond --allow-uid or --allow-gid",
-        isConnectionFailure: true)
-    default: self.init(.unavailable, "connecting to \(path): \(error)", isConnectionFailure: true)
-    }
+    let start = "start batond --socket \(path), or set BATON_SOCKET to where it is"
+    let (code, message): (Code, String) =
+      switch error.code {
+      case ENOENT: (.unavailable, "no daemon at \(path): there is no such socket; \(start)")
+      case ECONNREFUSED:
+        (.unavailable, "no daemon at \(path): its socket is there, but nobody listens; \(start)")
+      case EAGAIN:
+        (
+          .resourceExhausted,
+          "the daemon at \(path) has more new connections than it can take; try again soon"
+        )
+      case EACCES, EPERM:
+        (.permissionDenied, "\(path) may not be opened by this user: batond --allow-uid or --allow-gid")
+      case ENAMETOOLONG, EINVAL: (.invalidArgument, error.description)
+      default: (.unavailable, "connecting to \(path): \(error)")
+      }
+    self.init(code, message, isConnectionFailure: true)
   }
 }

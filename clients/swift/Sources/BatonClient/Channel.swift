@@ -27,17 +27,28 @@ public final class Channel: Sendable {
   /// Throws `BatonError`, unavailable when nobody listens there.
   public static func connect(path: String? = nil, retry: RetryPolicy = .none) async throws -> Channel {
     let path = try path ?? defaultSocketPath()
-    let deadline = Int64(Clock.boottimeNanoseconds()) + retry.totalMilliseconds * 1_000_000
+    let deadline = Clock.boottimeNanoseconds(afterMilliseconds: retry.totalMilliseconds)
+    let busyDeadline = Clock.boottimeNanoseconds(afterMilliseconds: max(2000, retry.totalMilliseconds))
     var pause: Int64 = 20_000_000
     while true {
       do throws(Errno) {
         return try Channel(path: path, descriptor: try UnixSocket.connect(path: path))
       } catch {
-        let isPassing = [ENOENT, ECONNREFUSED, EAGAIN].contains(error.code)
-        guard isPassing, Int64(Clock.boottimeNanoseconds()) < deadline else {
+        let giveUpAt: Int64? =
+          switch error.code {
+          case ENOENT, ECONNREFUSED: deadline
+          // A daemon that is there, and busy: it takes the rest in a moment.
+          case EAGAIN: busyDeadline
+          default: nil
+          }
+        guard let giveUpAt, Int64(Clock.boottimeNanoseconds()) < giveUpAt else {
           throw BatonError(connecting: path, error)
         }
-        try await Task.sleep(nanoseconds: UInt64(Int64.random(in: pause / 2...pause)))
+        do {
+          try await Task.sleep(nanoseconds: UInt64(Int64.random(in: pause / 2...pause)))
+        } catch {
+          throw BatonError(.cancelled, "the task was cancelled")
+        }
         pause = min(2 * pause, 1_000_000_000)
       }
     }
@@ -99,7 +110,8 @@ public final class Channel: Sendable {
     let (stream, continuation) = AsyncThrowingStream.makeStream(
       of: [UInt8].self, throwing: (any Error).self, bufferingPolicy: .bufferingOldest(buffered))
     let ticket = CallTicket()
-    continuation.onTermination = { [io] reason in
+    // Holds the channel: who reads the stream need not.
+    continuation.onTermination = { [self] reason in
       if case .cancelled = reason { io.cancel(ticket) }
     }
     io.open(
@@ -126,4 +138,8 @@ final class CallTicket: Sendable {
   }
 
   let state = Locked(State.waiting)
+
+  var isCancelled: Bool {
+    state.withLock { if case .cancelled = $0 { true } else { false } }
+  }
 }

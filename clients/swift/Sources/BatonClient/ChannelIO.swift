@@ -21,7 +21,9 @@ final class ChannelIO: Sendable {
   /// Touched under the lock only.
   private final class Contents: @unchecked Sendable {
     var connection = ClientConnection()
-    var output = OutboundQueue()
+    var output = ChannelIO.makeQueue()
+    /// Whether a call was ever made: a daemon that turns a client away answers its first call, so nothing is read before.
+    var hasOpened = false
     let arena = Arena()
     var receivers: [UInt32: Receiver] = [:]
     var tickets: [UInt32: CallTicket] = [:]
@@ -43,17 +45,24 @@ final class ChannelIO: Sendable {
     _ receiver: Receiver
   ) {
     let description = method.description
+    if let timeoutMilliseconds, timeoutMilliseconds <= 0 {
+      return receiver.ended(BatonError(.deadlineExceeded, "the call's time had passed before it was made"))
+    }
     let now = Int64(Clock.boottimeNanoseconds())
-    let timeout = (timeoutMilliseconds ?? 0).multipliedReportingOverflow(by: 1_000_000).partialValue
-    let failure: BatonError? = contents.withLock { contents in
-      if let failure = contents.failure { return failure }
+    let deadline = timeoutMilliseconds.map { Clock.boottimeNanoseconds(afterMilliseconds: $0) }
+    let timeout = deadline.map { $0 == .max ? 0 : $0 - now } ?? 0
+    let (failure, mustWake): (BatonError?, Bool) = contents.withLock { contents in
+      if let failure = contents.failure { return (failure, false) }
+      if ticket.isCancelled { return (BatonError(.cancelled, "the task was cancelled"), false) }
       let stream = request.withUnsafeBytes { payload in
         contents.connection.open(
           service: description.service, method: description.name, shape: description.shape, payload: payload,
           timeoutNanoseconds: timeout, now: now, arena: contents.arena, output: &contents.output)
       }
       guard let stream else {
-        return BatonError(.resourceExhausted, "the request is too large, or too much waits to be sent")
+        return (
+          BatonError(.resourceExhausted, "the request is too large, or too much waits to be sent"), false
+        )
       }
       let isCancelled = ticket.state.withLock { state in
         if case .cancelled = state { return true }
@@ -62,17 +71,28 @@ final class ChannelIO: Sendable {
       }
       guard !isCancelled else {
         contents.connection.forget(stream)
-        return BatonError(.cancelled, "the task was cancelled")
+        return (BatonError(.cancelled, "the task was cancelled"), false)
       }
       contents.receivers[stream] = receiver
       contents.tickets[stream] = ticket
+      let earliest = contents.deadlines.next ?? .max
       // A little later than the daemon's own deadline, whose answer says more.
-      if timeout > 0 { contents.deadlines.add(stream, at: now + timeout + 250_000_000) }
+      let deadline = (deadline ?? .max).addingReportingOverflow(250_000_000)
+      if !deadline.overflow { contents.deadlines.add(stream, at: deadline.partialValue) }
+      let mustWake = !contents.hasOpened || (contents.deadlines.next ?? .max) < earliest
+      contents.hasOpened = true
       write(contents)
-      return nil
+      return (nil, mustWake)
     }
     if let failure { receiver.ended(failure) }
-    if timeoutMilliseconds != nil { wake.signal() }
+    if mustWake { wake.signal() }
+  }
+
+  /// A request may fill a whole frame.
+  private static func makeQueue() -> OutboundQueue {
+    var limits = OutboundQueue.Limits()
+    limits.streamBytes = FrameHeader.maxBodyBytes + FrameHeader.byteCount
+    return OutboundQueue(limits: limits)
   }
 
   /// Gives the call up: the caller is told at once, the daemon by `ConnectionService.Cancel`.
@@ -122,6 +142,8 @@ final class ChannelIO: Sendable {
       }
       return contents.receivers
     }
+    // The daemon sees the end now, not when the last reference to this is gone.
+    _ = shutdown(descriptor.rawValue, Int32(SHUT_RDWR))
     for receiver in receivers.values { receiver.ended(error) }
     wake.signal()
   }
@@ -132,12 +154,14 @@ final class ChannelIO: Sendable {
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
     defer { buffer.deallocate() }
     while true {
-      let (isFailed, wantsWrite, next) = contents.withLock { contents in
-        (contents.failure != nil, !contents.output.isEmpty, contents.deadlines.next)
+      let (isFailed, hasOpened, wantsWrite, next) = contents.withLock { contents in
+        (contents.failure != nil, contents.hasOpened, !contents.output.isEmpty, contents.deadlines.next)
       }
       if isFailed { return }
       var descriptors = [
-        pollfd(fd: descriptor.rawValue, events: Int16(POLLIN | (wantsWrite ? POLLOUT : 0)), revents: 0),
+        pollfd(
+          fd: hasOpened ? descriptor.rawValue : -1, events: Int16(POLLIN | (wantsWrite ? POLLOUT : 0)),
+          revents: 0),
         pollfd(fd: wake.rawValue, events: Int16(POLLIN), revents: 0),
       ]
       _ = poll(&descriptors, 2, Self.timeout(until: next))
@@ -188,41 +212,54 @@ final class ChannelIO: Sendable {
     }
   }
 
-  /// What came for one caller; carried out without the lock.
+  /// What one event means; carried out without the lock.
   private enum Delivery {
     case message(Receiver, [UInt8])
     case ended(Receiver, BatonError?)
+    /// For a call that was given up.
+    case nobody
+    case inputUsedUp
     case broken
   }
 
   private func deliver(_ bytes: UnsafeRawBufferPointer) {
     var input = bytes
     while true {
-      let delivery: Delivery? = contents.withLock { contents in
-        switch contents.connection.next(&input, arena: contents.arena) {
-        case .needMore: return nil
-        case .protocolError: return .broken
-        case .message(let stream, let payload):
-          guard let receiver = contents.receivers[stream] else { return .none }
-          return .message(receiver, Array(payload))
-        case .finished(let stream):
-          guard let receiver = take(stream, contents) else { return .none }
-          return .ended(receiver, nil)
-        case .response(let stream, let status, let payload):
-          guard let receiver = take(stream, contents) else { return .none }
-          guard status.code == .ok else { return .ended(receiver, BatonError(status)) }
-          return receiver.isUnary ? .message(receiver, Array(payload)) : .ended(receiver, nil)
-        }
-      }
-      switch delivery {
+      switch contents.withLock({ next(&input, $0) }) {
       case .message(let receiver, let bytes): receiver.message(bytes)
       case .ended(let receiver, let error): receiver.ended(error)
+      case .nobody: continue
+      case .inputUsedUp: return
       case .broken:
         return fail(BatonError(.internal, "what answers is not the daemon", isConnectionFailure: true))
-      case nil:
-        if input.isEmpty { return }
       }
     }
+  }
+
+  private func next(_ input: inout UnsafeRawBufferPointer, _ contents: Contents) -> Delivery {
+    switch contents.connection.next(&input, arena: contents.arena) {
+    case .needMore: return .inputUsedUp
+    case .protocolError: return .broken
+    case .message(let stream, let payload):
+      guard let receiver = contents.receivers[stream] else { return .nobody }
+      return receiver.isUnary ? wrongShape(stream, contents) : .message(receiver, Array(payload))
+    case .finished(let stream):
+      guard let receiver = contents.receivers[stream] else { return .nobody }
+      if receiver.isUnary { return wrongShape(stream, contents) }
+      _ = take(stream, contents)
+      return .ended(receiver, nil)
+    case .response(let stream, let status, let payload):
+      guard let receiver = take(stream, contents) else { return .nobody }
+      guard status.code == .ok else { return .ended(receiver, BatonError(status)) }
+      return receiver.isUnary ? .message(receiver, Array(payload)) : .ended(receiver, nil)
+    }
+  }
+
+  /// A unary call has one answer and no stream of messages: its caller must be told once, whatever comes.
+  private func wrongShape(_ stream: UInt32, _ contents: Contents) -> Delivery {
+    contents.connection.forget(stream)
+    guard let receiver = take(stream, contents) else { return .nobody }
+    return .ended(receiver, BatonError(.internal, "the daemon answered a unary call with a stream"))
   }
 
   private func take(_ stream: UInt32, _ contents: Contents) -> Receiver? {

@@ -80,6 +80,28 @@ extension FleetClient {
     }
   }
 
+  /// One pool, with the history of its target: latest first, at most 100.
+  public func pool(
+    name: String, namespace: String = "default"
+  ) async throws -> (pool: PoolInfo, history: [TargetInfo]) {
+    try await call(
+      .getPool,
+      { (request: UnsafeMutablePointer<Baton__V1__GetPoolRequest>, arena) in
+        request.pointee.namespace_ = arena.string(namespace)
+        request.pointee.name = arena.string(name)
+      }
+    ) { (response: UnsafeMutablePointer<Baton__V1__GetPoolResponse>) in
+      guard let pool = response.pointee.pool else {
+        throw BatonError(.internal, "the daemon's answer has no pool")
+      }
+      return (
+        PoolInfo(Decode.pool(pool)),
+        Read.messages(response.pointee.n_target_history, response.pointee.target_history)
+          .compactMap { Decode.target($0).map(TargetInfo.init) }
+      )
+    }
+  }
+
   /// Orders runners to leave. A grace of nil is the pool's.
   public func drain(
     _ target: DrainTarget, graceMilliseconds: Int64? = nil, reason: String = ""
@@ -156,57 +178,6 @@ extension FleetClient {
         throw BatonError(.internal, "the daemon's answer has no order")
       }
       return DrainInfo(order)
-    }
-  }
-
-  /// One answer of a watch: events, in order, and the revision up to which everything has been told.
-  public struct WatchAnswer: Hashable, Sendable {
-    /// What happened.
-    public var events: [FleetEvent]
-    /// Resume from here.
-    public var revision: Int64
-  }
-
-  /// Events after a revision (nil: from now on; 0: from the first one kept), without a gap. It ends with an error
-  /// when the connection does: watch again from the last answer's revision.
-  public func watch(
-    from revision: Int64? = nil, name: String? = nil, namespace: String? = nil
-  ) -> AsyncThrowingStream<WatchAnswer, any Error> {
-    let arena = Arena()
-    let request = arena.make(Baton__V1__WatchRequest.self)
-    if let revision {
-      request.pointee.from_revision_presence_case =
-        BATON__V1__WATCH_REQUEST__FROM_REVISION_PRESENCE_FROM_REVISION
-      request.pointee.from_revision = UInt64(clamping: revision)
-    }
-    request.pointee.namespace_ = arena.string(namespace ?? "")
-    request.pointee.name = arena.string(name ?? "")
-    let messages = channel.stream(.watch, Codec.encode(request))
-    return AsyncThrowingStream { continuation in
-      let task = Task {
-        do {
-          for try await bytes in messages { continuation.yield(try Self.answer(bytes)) }
-          continuation.finish()
-        } catch {
-          continuation.finish(throwing: error)
-        }
-      }
-      continuation.onTermination = { _ in task.cancel() }
-    }
-  }
-
-  private static func answer(_ bytes: [UInt8]) throws -> WatchAnswer {
-    let arena = Arena()
-    do {
-      let message = try bytes.withUnsafeBytes { bytes in
-        try Codec.decode(Baton__V1__WatchResponse.self, bytes, in: arena)
-      }
-      return WatchAnswer(
-        events: Read.messages(message.pointee.n_events, message.pointee.events)
-          .compactMap { Decode.event($0).map(FleetEvent.init) },
-        revision: Int64(clamping: message.pointee.revision))
-    } catch let error as DecodeError {
-      throw BatonError(.internal, "the daemon's answer: \(error)")
     }
   }
 }

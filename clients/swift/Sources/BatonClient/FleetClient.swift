@@ -70,32 +70,6 @@ public struct FleetClient: Sendable {
     }
   }
 
-  // MARK: - The connection
-
-  /// How long a call there and back takes, in nanoseconds.
-  public func ping() async throws -> Int64 {
-    let start = ContinuousClock.now
-    try await call(.ping, { (_: UnsafeMutablePointer<Baton__V1__PingRequest>, _) in }) {
-      (_: UnsafeMutablePointer<Baton__V1__PingResponse>) in
-    }
-    return Int64((ContinuousClock.now - start) / .nanoseconds(1))
-  }
-
-  /// Whether the daemon takes changes.
-  public func isServing() async throws -> Bool {
-    try await call(.healthCheck, { (_: UnsafeMutablePointer<Grpc__Health__V1__HealthCheckRequest>, _) in }) {
-      (response: UnsafeMutablePointer<Grpc__Health__V1__HealthCheckResponse>) in
-      response.pointee.status == GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING
-    }
-  }
-
-  /// Counters and histograms, as Prometheus text.
-  public func metrics() async throws -> String {
-    try await call(.getMetrics, { (_: UnsafeMutablePointer<Baton__V1__GetMetricsRequest>, _) in }) {
-      (response: UnsafeMutablePointer<Baton__V1__GetMetricsResponse>) in Read.string(response.pointee.text)
-    }
-  }
-
   // MARK: - Namespaces and configs
 
   /// Creates a namespace.
@@ -162,6 +136,34 @@ public struct FleetClient: Sendable {
         throw BatonError(.internal, "the daemon knows a kind of config that this client does not")
       }
       return PoolConfig(config)
+    }
+  }
+
+  /// Every pool that has a config, by namespace and name.
+  public func configs(
+    namespace: String? = nil
+  ) async throws -> [(namespace: String, name: String, config: PoolConfig)] {
+    try await pages { token in
+      try await call(
+        .listRunnerConfigs,
+        { (request: UnsafeMutablePointer<Baton__V1__ListRunnerConfigsRequest>, arena) in
+          request.pointee.namespace_ = arena.string(namespace ?? "")
+          request.pointee.page_size = UInt32(Bounds.pageSize)
+          request.pointee.page_token = arena.string(token)
+        }
+      ) { (response: UnsafeMutablePointer<Baton__V1__ListRunnerConfigsResponse>) in
+        (
+          Read.messages(response.pointee.n_configs, response.pointee.configs).compactMap { entry in
+            Decode.config(entry.pointee.config).map {
+              (
+                namespace: Read.string(entry.pointee.namespace_), name: Read.string(entry.pointee.name),
+                config: PoolConfig($0)
+              )
+            }
+          },
+          Read.string(response.pointee.next_page_token)
+        )
+      }
     }
   }
 

@@ -193,6 +193,31 @@ public struct VersionInfo: Hashable, Sendable {
   public var remainingSlots: Int64
 }
 
+/// One change of a pool's target version.
+public struct TargetInfo: Hashable, Sendable {
+  /// The version from then on.
+  public var version: UInt32
+  /// The version until then; nil at first.
+  public var previousVersion: UInt32?
+  /// first, promoted or demoted.
+  public var cause: String
+  /// The runner whose registration brought it.
+  public var runner: Int64?
+  /// On whose word.
+  public var who: PeerInfo
+  /// Milliseconds since 1970.
+  public var atMilliseconds: Int64
+
+  init(_ change: TargetChange) {
+    version = change.version.number
+    previousVersion = change.previousVersion?.number
+    cause = Words.word(change.cause)
+    runner = change.runner?.rawValue
+    who = PeerInfo(change.who)
+    atMilliseconds = change.atMilliseconds
+  }
+}
+
 /// A pool, as the daemon knows it.
 public struct PoolInfo: Hashable, Sendable {
   /// Its namespace.

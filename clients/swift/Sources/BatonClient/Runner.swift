@@ -110,18 +110,39 @@ public final class Runner: Sendable {
   /// The id that the daemon gave it.
   public var id: Int64 { loop.runnerID }
 
-  /// Begins its own drain, as a supervisor's SIGTERM should: a Stop of cause self follows. A grace of nil is the pool's.
+  /// Begins its own drain, as a supervisor's SIGTERM should: a Stop of cause self follows, unless it has its Stop
+  /// already. A grace of nil is the pool's; another is 1 s to a week, and the nearest of these when it is not. Of the
+  /// reason the first 1024 bytes are told, without control characters.
   public func beginDrain(reason: String, graceMilliseconds: Int64? = nil) {
-    loop.perform { $0.beginDrain(reason: reason, graceMilliseconds: graceMilliseconds ?? 0) }
+    let reason = Self.sentence(reason)
+    let allowed = Bounds.graceMilliseconds
+    let grace = graceMilliseconds.map { min(max($0, allowed.lowerBound), allowed.upperBound) } ?? 0
+    loop.perform { $0.beginDrain(reason: reason, graceMilliseconds: grace) }
   }
 
-  /// Its work is done. Returns when the daemon knows, or after `timeoutMilliseconds`.
+  /// Its work is done: from here on nothing of it must run. Returns when the daemon knows, or after
+  /// `timeoutMilliseconds`. Of the reason the first 1024 bytes are told, without control characters.
   @discardableResult
   public func finish(
     exitCode: Int32? = nil, reason: String = "", timeoutMilliseconds: Int64 = 10_000
   ) async -> Ending {
+    let reason = Self.sentence(reason)
     loop.perform(endingWithin: timeoutMilliseconds) { $0.finish(exitCode: exitCode, reason: reason) }
     return await ended()
+  }
+
+  /// What the daemon takes as a reason: a runner must not be refused for its words when it wants to leave.
+  static func sentence(_ text: String) -> String {
+    var sentence = String.UnicodeScalarView()
+    var byteCount = 0
+    for scalar in text.unicodeScalars {
+      let isControl = scalar.value < 0x20 && scalar != "\t" && scalar != "\n" || scalar.value == 0x7F
+      let kept: Unicode.Scalar = isControl ? " " : scalar
+      byteCount += kept.utf8.count
+      guard byteCount <= Bounds.reasonBytes else { break }
+      sentence.append(kept)
+    }
+    return String(sentence)
   }
 
   /// Waits for its end, whoever brings it.

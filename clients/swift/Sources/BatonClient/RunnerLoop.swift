@@ -47,7 +47,7 @@ final class RunnerLoop: Sendable {
   ) {
     shared.withLock { shared in
       shared.commands.append(command)
-      if let milliseconds { shared.endBy = Int64(Clock.boottimeNanoseconds()) + milliseconds * 1_000_000 }
+      if let milliseconds { shared.endBy = Clock.boottimeNanoseconds(afterMilliseconds: milliseconds) }
     }
     wake.signal()
   }
@@ -157,9 +157,15 @@ private final class RunnerThread {
   private let envelopes = Arena()
   private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 16 << 10, alignment: 16)
   private var isDone = false
-  /// Until then a daemon is waited for at the start.
-  private let firstDeadline: Int64
-  private var hasRegistered = false
+  /// What the machine is told once all effects of the event before have been carried out.
+  private var happenings: [Happening] = []
+  /// Which connection it is: bytes of an earlier one are never taken for its own.
+  private var connectionNumber = 0
+
+  private enum Happening {
+    case connectWanted
+    case connectionLost
+  }
 
   init(loop: RunnerLoop, wake: EventSignal, path: String, options: Runner.Options) {
     self.loop = loop
@@ -168,8 +174,9 @@ private final class RunnerThread {
     self.options = options
     var random = SystemRandomNumberGenerator()
     token = RegistrationToken(high: random.next(), low: random.next() | 1)
-    machine = RunnerMachine(randomness: random.next())
-    firstDeadline = Int64(Clock.boottimeNanoseconds()) + options.connectTimeoutMilliseconds * 1_000_000
+    machine = RunnerMachine(
+      randomness: random.next(),
+      giveUpAt: Clock.boottimeNanoseconds(afterMilliseconds: options.connectTimeoutMilliseconds))
   }
 
   deinit { buffer.deallocate() }
@@ -210,10 +217,21 @@ private final class RunnerThread {
 
   // MARK: - Effects
 
+  /// Never called while effects are being carried out: what they bring about waits its turn.
   private func perform(_ effects: [RunnerMachine.Effect]) {
+    carryOut(effects)
+    while !happenings.isEmpty, !isDone {
+      switch happenings.removeFirst() {
+      case .connectWanted: carryOut(connect())
+      case .connectionLost: carryOut(machine.disconnected(now: now))
+      }
+    }
+  }
+
+  private func carryOut(_ effects: [RunnerMachine.Effect]) {
     for effect in effects {
       switch effect {
-      case .connect: connect()
+      case .connect: happenings.append(.connectWanted)
       case .hangUp: socket = nil
       case .sendRegister: sendRegister()
       case .sendHeartbeat(let sequence, let roundTrip):
@@ -223,9 +241,7 @@ private final class RunnerThread {
         send { AttachRequests.stopping(reason: reason, graceMilliseconds: grace, $0) }
       case .sendDetach(let code, let reason):
         send { AttachRequests.detach(exitCode: code, reason: reason, $0) }
-      case .registered(let message):
-        hasRegistered = true
-        loop.tellRegistered(message)
+      case .registered(let message): loop.tellRegistered(message)
       case .cutOff: loop.tellCutOff()
       case .stop(let stop): loop.tell(stop)
       case .ended(let ending): ended(ending)
@@ -238,6 +254,10 @@ private final class RunnerThread {
     case .finished: finish(.finished)
     case .fenced(let text): finish(.fenced(text))
     case .refused(let status): finish(.fenced(status.message), refusal: BatonError(status))
+    case .unreachable(let status):
+      var error = BatonError(status)
+      error.isConnectionFailure = true
+      finish(.fenced(status.message), refusal: error)
     }
   }
 
@@ -247,18 +267,24 @@ private final class RunnerThread {
     loop.tellEnded(ending, refusal: refusal)
   }
 
-  private func connect() {
+  private func connect() -> [RunnerMachine.Effect] {
     do throws(Errno) {
       socket = try UnixSocket.connect(path: path)
-      connection = ClientConnection()
-      output = OutboundQueue()
-      perform(machine.connected(now: now))
     } catch {
-      let nobody = error.code == ECONNREFUSED || error.code == ENOENT
-      if !hasRegistered, now >= firstDeadline {
-        return finish(.fenced(error.description), refusal: BatonError(connecting: path, error))
-      }
-      perform(machine.connectFailed(nobodyListens: nobody, now: now))
+      let failure = BatonError(connecting: path, error)
+      return machine.connectFailed(Self.kind(of: error), failure.status, now: now)
+    }
+    connectionNumber += 1
+    connection = ClientConnection()
+    output = OutboundQueue()
+    return machine.connected(now: now)
+  }
+
+  private static func kind(of error: Errno) -> RunnerMachine.ConnectFailure {
+    switch error.code {
+    case ECONNREFUSED: .nobodyListens
+    case ENOENT, EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM: .passing
+    default: .lasting
     }
   }
 
@@ -278,21 +304,20 @@ private final class RunnerThread {
         arena: envelopes, output: &output)
     }
     guard let opened else {
-      let status = Status(.invalidArgument, "the registration is too large")
-      return perform(machine.refused(status, now: now))
+      return carryOut(machine.refused(Status(.invalidArgument, "the registration is too large"), now: now))
     }
     stream = opened
     flush()
   }
 
   private func send(_ make: (Arena) -> AttachRequests.Message) {
+    guard socket != nil else { return }
     arena.reset()
     let bytes = Codec.encode(make(arena))
     let admission = bytes.withUnsafeBytes { connection.send(stream, $0, now: now, output: &output) }
     guard admission == .queued else {
       // A daemon that reads nothing for so long is as good as gone.
-      socket = nil
-      return perform(machine.disconnected(now: now))
+      return lose()
     }
     flush()
   }
@@ -316,24 +341,27 @@ private final class RunnerThread {
     case .wouldBlock: break
     case .end, .descriptorsReceived, nil: lose()
     }
+    perform([])
   }
 
   private func lose() {
+    guard socket != nil else { return }
     socket = nil
-    perform(machine.disconnected(now: now))
+    happenings.append(.connectionLost)
   }
 
   private func deliver(_ bytes: UnsafeRawBufferPointer) {
     var input = bytes
-    // Any effect may have ended the connection that these bytes came on.
-    while socket != nil {
+    let number = connectionNumber
+    // Any effect may have ended the connection that these bytes came on, and begun another.
+    while socket != nil, connectionNumber == number {
       switch connection.next(&input, arena: envelopes) {
       case .needMore: return
       case .message(_, let payload):
         guard let message = try? DaemonMessage(payload, in: arena) else { return lose() }
         perform(machine.received(message, now: now))
       case .response(_, let status, _): perform(machine.refused(status, now: now))
-      case .finished, .protocolError: lose()
+      case .finished, .protocolError: return lose()
       }
     }
   }

@@ -5,9 +5,15 @@ import Ttrpc
 /// The runner's side of Attach as a value: connections, messages and time in, what to do out. It registers, sends
 /// heartbeats, acknowledges every Stop, comes back after a cut with its token, and fences itself when nobody can
 /// vouch for it any more.
+///
+/// `idle -> connecting -> registering -> attached`, back to `connecting` or `waiting` at every cut, and `ended` from
+/// everywhere. Times are nanoseconds of one clock that counts suspended time too.
 package struct RunnerMachine: Sendable {
+  /// What to do, in this order.
   package enum Effect: Equatable, Sendable {
+    /// Answer with `connected` or `connectFailed`.
     case connect
+    /// Drop the connection, if there is one; nothing more is heard from it.
     case hangUp
     case sendRegister
     case sendHeartbeat(sequence: UInt64, roundTripMicroseconds: UInt32)
@@ -16,6 +22,7 @@ package struct RunnerMachine: Sendable {
     case sendDetach(exitCode: Int32?, reason: String)
     /// Tell the user.
     case registered(DaemonMessage.Registered)
+    /// Tell the user: it was attached and is not any more.
     case cutOff
     /// A Stop that the user has not seen; what remains is counted from now.
     case stop(DaemonMessage.StopNotice)
@@ -31,43 +38,70 @@ package struct RunnerMachine: Sendable {
     case fenced(String)
     /// It was never let in.
     case refused(Status)
+    /// It was never let in, because nobody answered in time.
+    case unreachable(Status)
   }
 
+  /// Why there is no connection.
+  package enum ConnectFailure: Hashable, Sendable {
+    /// ECONNREFUSED: the socket is there and nobody listens, so no daemon is there to give the work away.
+    case nobodyListens
+    /// It may go well the next time: ENOENT, EAGAIN. A socket that is gone says nothing about who still runs.
+    case passing
+    /// It will not go well by itself.
+    case lasting
+  }
+
+  /// Where it stands.
   package enum State: Equatable, Sendable {
     case idle
     case connecting
     /// Until then no attempt is made.
     case waiting(until: Int64)
-    case registering
-    case attached
+    /// Register was sent then.
+    case registering(since: Int64)
+    case attached(since: Int64)
     case ended(Ending)
   }
 
   package private(set) var state: State = .idle
+  /// The id that the daemon gave it; nil before the first Registered.
   package private(set) var runner: RunnerID?
+  private var fleet: UInt64 = 0
+  private let giveUpAt: Int64
   private var random: UInt64
   private var attempt = 0
   private var intervalNanoseconds: Int64 = 3_000_000_000
-  private var lostNanoseconds: Int64?
+  private var lostNanoseconds: Int64 = 0
   private var sequence: UInt64 = 0
   /// When each heartbeat that is not acknowledged was sent, oldest first; at most `maxUnacknowledged`.
   private var unacknowledged: [(sequence: UInt64, sentAt: Int64)] = []
-  private static let maxUnacknowledged = 64
-  private var registerSentAt: Int64 = 0
   private var roundTripMicroseconds: UInt32 = 0
   private var nextHeartbeat: Int64 = 0
   /// When the last message that the daemon acknowledged was sent: from then on it counts.
   private var vouchedAt: Int64?
-  /// Since when nobody listens at all: no daemon is there to give the work away, so the clock stands still.
-  private var standingSince: Int64?
+  /// When connect was last refused, if nothing else came of it since.
+  private var refusedAt: Int64?
   private var seenOrders: Set<DrainOrderID> = []
+  /// Orders that an Ack named and that no Stop explained: asked for by a resume, once each.
+  private var missedOrders: Set<DrainOrderID> = []
   private var pendingStopping: (reason: String, graceMilliseconds: Int64)?
   private var pendingDetach: (exitCode: Int32?, reason: String)?
 
-  /// `randomness` spreads the attempts of many runners that lost the same daemon.
-  package init(randomness: UInt64) { random = randomness | 1 }
+  private static let maxUnacknowledged = 64
+  /// How long Register may go unanswered; a commit on a slow disk fits well within it.
+  private static let registerTimeoutNanoseconds: Int64 = 10_000_000_000
+  /// An attachment shorter than this is one more failed attempt: a daemon that drops everyone is not asked in a loop.
+  private static let shortAttachmentNanoseconds: Int64 = 1_000_000_000
 
-  // MARK: - What happens to it
+  /// `randomness` spreads the attempts of many runners that lost the same daemon. Until it is registered for the first
+  /// time, trouble after `giveUpAt` ends it; one attempt is always made.
+  package init(randomness: UInt64, giveUpAt: Int64) {
+    random = randomness | 1
+    self.giveUpAt = giveUpAt
+  }
+
+  // MARK: - Connections
 
   package mutating func start() -> [Effect] {
     guard state == .idle else { return [] }
@@ -77,37 +111,44 @@ package struct RunnerMachine: Sendable {
 
   package mutating func connected(now: Int64) -> [Effect] {
     guard state == .connecting else { return [] }
-    clockGoesOn(now)
-    state = .registering
-    registerSentAt = now
+    // What passed since the last refusal counts: somebody may have listened all the while.
+    refusedAt = nil
+    if isFenceDue(now) { return fence() }
+    state = .registering(since: now)
     return [.sendRegister]
   }
 
-  /// `nobodyListens`: there is no socket, or nobody behind it.
-  package mutating func connectFailed(nobodyListens: Bool, now: Int64) -> [Effect] {
+  package mutating func connectFailed(_ failure: ConnectFailure, _ status: Status, now: Int64) -> [Effect] {
     guard state == .connecting else { return [] }
-    if nobodyListens {
-      standingSince = standingSince ?? now
-    } else {
-      clockGoesOn(now)
+    switch failure {
+    case .nobodyListens:
+      // From one refusal to the next nobody was there, so that time does not count.
+      if let refusedAt, let vouchedAt { self.vouchedAt = vouchedAt + (now - refusedAt) }
+      refusedAt = now
+    case .passing: refusedAt = nil
+    case .lasting:
+      refusedAt = nil
+      if runner == nil { return end(.unreachable(status)) }
     }
-    wait(now)
-    return []
+    return retry(after: status, now)
   }
 
+  /// The connection ended by itself, or made no sense.
   package mutating func disconnected(now: Int64) -> [Effect] {
     switch state {
-    case .registering, .attached:
-      let wasAttached = state == .attached
+    case .registering:
+      return retry(
+        after: Status(.unavailable, "the daemon ended the connection before it answered Register"), now)
+    case .attached(let since):
       unacknowledged = []
-      // At once: the first attempt tells whether there is a daemon at all.
-      if wasAttached {
-        attempt = 0
-        state = .connecting
-        return [.cutOff, .connect]
+      guard now - since >= Self.shortAttachmentNanoseconds else {
+        wait(now)
+        return [.hangUp, .cutOff]
       }
-      wait(now)
-      return []
+      // At once: the first attempt tells whether there is a daemon at all.
+      attempt = 0
+      state = .connecting
+      return [.hangUp, .cutOff, .connect]
     case .idle, .connecting, .waiting, .ended: return []
     }
   }
@@ -119,45 +160,57 @@ package struct RunnerMachine: Sendable {
     case .idle, .connecting, .waiting, .ended: return []
     }
     switch status.code {
-    case .unavailable, .resourceExhausted, .deadlineExceeded, .aborted, .cancelled, .internal, .unknown:
+    case .ok, .unavailable, .resourceExhausted, .deadlineExceeded, .aborted, .cancelled, .internal, .unknown:
       // Passing trouble of the daemon's.
-      unacknowledged = []
-      wait(now)
-      return [.hangUp]
-    default: break
-    }
-    if runner != nil {
+      return comeBack(after: status, now)
+    case .invalidArgument, .notFound, .alreadyExists, .permissionDenied, .failedPrecondition, .outOfRange,
+      .unimplemented, .dataLoss, .unauthenticated:
+      guard runner != nil else { return end(.refused(status)) }
+      // Detach was committed, and its answer was lost.
       return pendingDetach != nil ? end(.finished) : end(.fenced(status.message))
     }
-    return end(.refused(status))
   }
+
+  // MARK: - Messages
 
   package mutating func received(_ message: DaemonMessage, now: Int64) -> [Effect] {
     switch (message, state) {
     case (_, .idle), (_, .connecting), (_, .waiting), (_, .ended): return []
-    case (.registered(let registered), .registering): return admitted(registered, now)
+    case (.registered(let registered), .registering(let since)): return admitted(registered, since, now)
     case (.heartbeatAck(let sequence, let order), .attached):
       acknowledged(sequence, now)
-      // It waits for a StopAck that was lost on the way.
-      if let order, seenOrders.contains(order) { return [.sendStopAck(order)] }
-      return []
+      return order.map { stillOpen($0) } ?? []
     case (.stop(let stop), .attached):
+      pendingStopping = nil
       let isNew = seenOrders.insert(stop.order).inserted
       return isNew ? [.sendStopAck(stop.order), .stop(stop)] : [.sendStopAck(stop.order)]
-    case (.close(let cause, let text), _): return closed(cause, text, now)
-    case (.registered, .attached), (.heartbeatAck, .registering), (.stop, .registering), (.unknown, _):
+    case (.close(let cause, let text), .registering), (.close(let cause, let text), .attached):
+      return closed(cause, text, now)
+    // Not what the protocol has here: a newer daemon's ways, and nothing of ours depends on it.
+    case (.registered, .attached), (.heartbeatAck, .registering), (.stop, .registering),
+      (.unknown, .registering), (.unknown, .attached):
       return []
     }
   }
 
-  private mutating func admitted(_ registered: DaemonMessage.Registered, _ now: Int64) -> [Effect] {
-    state = .attached
-    attempt = 0
+  private mutating func admitted(
+    _ registered: DaemonMessage.Registered, _ sentAt: Int64, _ now: Int64
+  ) -> [Effect] {
+    let isAnother = runner != nil && (runner != registered.runner || fleet != registered.fleetID)
+    if isAnother {
+      // A daemon without memory of it: it is told what it cannot know, and its numbers mean other orders.
+      if !seenOrders.isEmpty, pendingStopping == nil {
+        pendingStopping = ("it had its Stop before the daemon's state was replaced", 0)
+      }
+      seenOrders = []
+      missedOrders = []
+    }
+    state = .attached(since: now)
     runner = registered.runner
-    intervalNanoseconds = max(1, registered.heartbeatIntervalMilliseconds) * 1_000_000
+    fleet = registered.fleetID
+    intervalNanoseconds = max(100, registered.heartbeatIntervalMilliseconds) * 1_000_000
     lostNanoseconds = registered.lostThresholdMilliseconds * 1_000_000
-    vouchedAt = registerSentAt
-    standingSince = nil
+    vouchedAt = sentAt
     nextHeartbeat = now + intervalNanoseconds
     var effects: [Effect] = [.registered(registered)]
     if let stopping = pendingStopping {
@@ -177,33 +230,42 @@ package struct RunnerMachine: Sendable {
     }
   }
 
+  /// The daemon waits for a StopAck.
+  private mutating func stillOpen(_ order: DrainOrderID) -> [Effect] {
+    if seenOrders.contains(order) { return [.sendStopAck(order)] }
+    // Its Stop never came. Every resume brings it again, with the time that remains.
+    guard missedOrders.insert(order).inserted else { return [] }
+    unacknowledged = []
+    state = .connecting
+    return [.hangUp, .cutOff, .connect]
+  }
+
   private mutating func closed(_ cause: CloseCause?, _ text: String, _ now: Int64) -> [Effect] {
     switch cause {
-    case .daemonStopping, nil:
-      unacknowledged = []
-      wait(now)
-      return [.hangUp, .cutOff]
-    case .detached: return end(.finished)
-    case .forced, .lost: return end(.fenced(text))
-    case .resumedElsewhere: return end(.fenced("its token is in use on another connection"))
+    case .daemonStopping, nil: comeBack(after: Status(.unavailable, text), now)
+    case .detached: end(.finished)
+    case .forced, .lost: end(.fenced(text))
+    case .resumedElsewhere: end(.fenced("its token is in use on another connection"))
     }
   }
 
   // MARK: - What its user wants
 
-  /// Begins its own drain; a Stop of cause self follows.
+  /// Begins its own drain; a Stop of cause self follows, unless it has its Stop already.
   package mutating func beginDrain(reason: String, graceMilliseconds: Int64) -> [Effect] {
     if case .ended = state { return [] }
+    guard seenOrders.isEmpty else { return [] }
     pendingStopping = (reason, graceMilliseconds)
-    guard state == .attached else { return [] }
+    guard case .attached = state else { return [] }
     return [.sendStopping(reason: reason, graceMilliseconds: graceMilliseconds)]
   }
 
-  /// Its work is done. It is over when the daemon knows.
+  /// Its work is done, so nothing is left to fence. It is over when the daemon knows.
   package mutating func finish(exitCode: Int32?, reason: String) -> [Effect] {
     if case .ended = state { return [] }
+    guard pendingDetach == nil else { return [] }
     pendingDetach = (exitCode, reason)
-    guard state == .attached else { return [] }
+    guard case .attached = state else { return [] }
     return [.sendDetach(exitCode: exitCode, reason: reason)]
   }
 
@@ -211,50 +273,76 @@ package struct RunnerMachine: Sendable {
 
   /// When `tick` is next due; nil when nothing waits for time.
   package var nextTick: Int64? {
-    let fence = fenceAt
+    let fence = fenceAt ?? .max
     switch state {
     case .idle, .ended: return nil
-    case .connecting, .registering: return fence
-    case .waiting(let until): return min(until, fence ?? .max)
-    case .attached: return min(nextHeartbeat, fence ?? .max)
+    // What connect says comes first: it may be that nobody is there.
+    case .connecting: return refusedAt == nil ? fenceAt : nil
+    case .waiting(let until): return min(until, fence)
+    case .registering(let since): return min(since + Self.registerTimeoutNanoseconds, fence)
+    case .attached: return min(nextHeartbeat, fence)
     }
   }
 
-  /// By when its work must have stopped if nothing is heard; nil while the clock stands still.
+  /// By when its work must have stopped if nothing is heard; nil before it has any, and once it is done.
   package var fenceAt: Int64? {
-    guard let vouchedAt, let lostNanoseconds, standingSince == nil else { return nil }
+    guard let vouchedAt, pendingDetach == nil else { return nil }
     return vouchedAt + lostNanoseconds / 5 * 4
   }
 
   package mutating func tick(now: Int64) -> [Effect] {
-    if case .ended = state { return [] }
-    if let fence = fenceAt, now >= fence {
-      return end(.fenced("nothing was heard from the daemon for too long: the work must stop"))
-    }
     switch state {
-    case .waiting(let until) where now >= until:
+    case .idle, .ended: return []
+    case .connecting: return refusedAt == nil && isFenceDue(now) ? fence() : []
+    case .waiting(let until):
+      // While nobody listens the clock stands still; whether that is still so, an attempt tells.
+      if isFenceDue(now), refusedAt == nil { return fence() }
+      guard now >= until || isFenceDue(now) else { return [] }
       state = .connecting
       return [.connect]
-    case .attached where now >= nextHeartbeat:
+    case .registering(let since):
+      if isFenceDue(now) { return fence() }
+      guard now - since >= Self.registerTimeoutNanoseconds else { return [] }
+      return retry(after: Status(.deadlineExceeded, "the daemon did not answer Register in time"), now)
+    case .attached:
+      if isFenceDue(now) { return fence() }
+      guard now >= nextHeartbeat else { return [] }
       nextHeartbeat = now + intervalNanoseconds
       sequence += 1
       if unacknowledged.count < Self.maxUnacknowledged { unacknowledged.append((sequence, now)) }
       return [.sendHeartbeat(sequence: sequence, roundTripMicroseconds: roundTripMicroseconds)]
-    case .idle, .connecting, .waiting, .registering, .attached, .ended: return []
     }
+  }
+
+  private func isFenceDue(_ now: Int64) -> Bool { fenceAt.map { now >= $0 } ?? false }
+
+  private mutating func fence() -> [Effect] {
+    end(.fenced("nothing was heard from the daemon for too long: the work must stop"))
   }
 
   // MARK: - Inside
 
-  private mutating func clockGoesOn(_ now: Int64) {
-    guard let since = standingSince else { return }
-    standingSince = nil
-    if let vouched = vouchedAt { vouchedAt = vouched + (now - since) }
+  /// After a conversation that the daemon ended for now.
+  private mutating func comeBack(after status: Status, _ now: Int64) -> [Effect] {
+    guard case .attached(let since) = state else { return retry(after: status, now) }
+    unacknowledged = []
+    if now - since >= Self.shortAttachmentNanoseconds { attempt = 0 }
+    wait(now)
+    return [.hangUp, .cutOff]
   }
 
-  /// Pauses grow from 50 ms to 2 s, each drawn from the upper half of its length.
+  /// After an attempt that came to nothing.
+  private mutating func retry(after status: Status, _ now: Int64) -> [Effect] {
+    if runner == nil, now >= giveUpAt { return end(.unreachable(status)) }
+    wait(now)
+    return [.hangUp]
+  }
+
+  /// Pauses grow from 50 ms to 2 s, each drawn from the upper half of its length. Close to the fence they are shorter:
+  /// there should be an attempt before it.
   private mutating func wait(_ now: Int64) {
-    let longest = min(2_000_000_000, Int64(50_000_000) << min(attempt, 6))
+    var longest = min(2_000_000_000, Int64(50_000_000) << min(attempt, 6))
+    if let fenceAt { longest = min(longest, max(20_000_000, (fenceAt - now) / 2)) }
     attempt += 1
     random ^= random << 13
     random ^= random >> 7
