@@ -93,6 +93,13 @@ let package = Package(
     .testTarget(
       name: "PowerLossTests", dependencies: ["PowerLoss", "Registry", "Handover", "CSQLite"],
       swiftSettings: warningsAreErrors),
+    .testTarget(
+      name: "DiskFaultTests",
+      dependencies: [
+        "PowerLoss", "BatonClient", "BatonAPI", "Reactor", "Service", "Registry", "Handover", "Linux",
+        "CSQLite", "batond",
+      ],
+      swiftSettings: warningsAreErrors),
     // The real service and registry on a simulated machine.
     .target(
       name: "Simulator",
