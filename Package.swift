@@ -97,7 +97,7 @@ let package = Package(
       name: "DiskFaultTests",
       dependencies: [
         "PowerLoss", "BatonClient", "BatonAPI", "Reactor", "Service", "Registry", "Handover", "Linux",
-        "CSQLite", "batond",
+        "CSQLite", "Ttrpc", "Protobuf", "batond",
       ],
       swiftSettings: warningsAreErrors),
     // The real service and registry on a simulated machine.
