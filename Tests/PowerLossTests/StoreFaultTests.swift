@@ -100,6 +100,38 @@ import Testing
     #expect(nth > 1)
   }
 
+  /// The same while a store is started on what a killed one left: nothing that was acknowledged is lost by it.
+  @Test(arguments: Disk.Fault.allCases) func everyOperationOfARestartFailsInTurn(fault: Disk.Fault) throws {
+    var nth = 1
+    while true {
+      let run = try CrashingStore(seed: 6)
+      try run.run(batches: 6)
+      // Its end touches nothing, as if it had been killed.
+      run.store.database.abandon()
+      run.close()
+      run.disk.fail(fault, nth: nth, times: 1)
+      var restarted: SQLiteStore?
+      let failure = Self.failure {
+        restarted = try CrashingStore.openStore(run.path)
+        _ = try restarted?.start(at: run.workload.now)
+      }
+      let hasFailed = run.disk.failures(fault.operation) > 0
+      run.disk.heal()
+      restarted = nil
+      if failure == nil { #expect(!hasFailed || fault != .syncError, "\(fault) at \(nth)") }
+      // The start itself changes the fleet; what it was before must be all there.
+      let last = run.acknowledged.last!.state
+      try run.open()
+      let found = run.acknowledged[run.acknowledged.count - 2].state
+      if failure != nil, fault != .syncError { #expect(found == last, "\(fault) at \(nth)") }
+      #expect(try run.store.verifyCounters() == [], "\(fault) at \(nth)")
+      #expect(try SQLiteReader(path: run.path).findDamage() == [], "\(fault) at \(nth)")
+      guard hasFailed else { break }
+      nth += 1
+    }
+    #expect(nth > 1)
+  }
+
   /// The shared memory of the log grows with it, every 4,096 pages; when there is no room for that, the transaction lies in
   /// the log whole, and has still failed.
   @Test func logThatOutgrowsItsIndex() throws {
