@@ -85,6 +85,21 @@ let package = Package(
       name: "RegistryTests", dependencies: ["Registry", "Handover", "CSQLite"],
       swiftSettings: warningsAreErrors),
     .testTarget(name: "TtrpcTests", dependencies: ["Ttrpc", "Protobuf"], swiftSettings: warningsAreErrors),
+    // A disk that loses power, fills up and fails, under the real store.
+    .target(name: "CPowerLoss", dependencies: ["CSQLite"], path: "Tests/Support/CPowerLoss"),
+    .target(
+      name: "PowerLoss", dependencies: ["CPowerLoss", "CSQLite"], path: "Tests/Support/PowerLoss",
+      swiftSettings: warningsAreErrors),
+    .testTarget(
+      name: "PowerLossTests", dependencies: ["PowerLoss", "Registry", "Handover", "CSQLite"],
+      swiftSettings: warningsAreErrors),
+    .testTarget(
+      name: "DiskFaultTests",
+      dependencies: [
+        "PowerLoss", "BatonClient", "BatonAPI", "Reactor", "Service", "Registry", "Handover", "Linux",
+        "CSQLite", "Ttrpc", "Protobuf", "batond",
+      ],
+      swiftSettings: warningsAreErrors),
     // The real service and registry on a simulated machine.
     .target(
       name: "Simulator",

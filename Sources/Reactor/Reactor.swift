@@ -190,8 +190,9 @@ final class Reactor {
 
   /// Ends the threads and closes every connection.
   func close() {
-    writer.close()
+    // The writer last: with nobody reading any more it moves the whole log into the file.
     reader.close()
+    writer.close()
     sockets = []
     processes = [:]
     // It knows this reactor as its host: neither would ever go while both know each other.

@@ -28,7 +28,7 @@ final class StoreWriter: Sendable {
 
   private enum Message: Sendable {
     case mutate(Request)
-    /// Look whether the files are still in their place.
+    /// Look whether the files are still in their place and, after a failure, whether the disk takes changes again.
     case check
   }
 
@@ -40,24 +40,37 @@ final class StoreWriter: Sendable {
     let handed = Handed(value: store)
     let inbox = inbox
     thread = try WorkerThread(name: "baton-writer") {
+      var isFailing = false
       while let messages = inbox.take() {
         var batch: [Request] = []
         for message in messages {
           if case .mutate(let request) = message { batch.append(request) }
         }
         if batch.isEmpty {
-          // Nothing to change, only to look; only bad news is worth a word.
-          if case .failure(let failure) = Self.apply([], handed.value) {
-            completed(Completion(tickets: [], result: .failure(failure), tookNanoseconds: 0))
+          // Nothing to change, only to look; only news is worth a word: that it fails, or no longer does.
+          let result = Self.apply([], handed.value)
+          let wasFailing = isFailing
+          isFailing = Self.isFailure(result)
+          if isFailing || wasFailing {
+            completed(Completion(tickets: [], result: result, tookNanoseconds: 0))
           }
         }
         var start = 0
         while start < batch.count {
           let end = min(batch.count, start + Self.maxBatch)
-          completed(Self.commit(batch[start..<end], handed.value))
+          let completion = Self.commit(batch[start..<end], handed.value)
+          isFailing = Self.isFailure(completion.result)
+          completed(completion)
           start = end
         }
       }
+    }
+  }
+
+  private static func isFailure(_ result: Result<CommittedBatch, StoreFailure>) -> Bool {
+    switch result {
+    case .success: false
+    case .failure: true
     }
   }
 

@@ -103,6 +103,43 @@ final class Database {
     try execute("PRAGMA journal_size_limit = \(Self.logSizeLimitBytes)")
   }
 
+  /// Writes the write-ahead log that was found once more, as it is, and syncs it.
+  ///
+  /// When a sync failed in an earlier process, the kernel calls clean what it could not write: the log reads well, no
+  /// later sync writes those pages, and a power loss takes them, with all that was acknowledged behind them. Only
+  /// writing them again brings them to the disk. After an orderly end there is no log, and nothing to do.
+  func rewriteLog() throws(DatabaseError) {
+    // With the right to write nobody else adds to the log or starts it anew meanwhile.
+    try execute("BEGIN IMMEDIATE")
+    defer { rollBack() }
+    var log: UnsafeMutablePointer<sqlite3_file>?
+    let code = sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log)
+    guard code == SQLITE_OK, let log, let methods = log.pointee.pMethods?.pointee else {
+      throw error(code, sql: "find the log")
+    }
+    var size: sqlite3_int64 = 0
+    try checkLog(methods.xFileSize(log, &size))
+    guard size > 0 else { return }
+    // SQLite's own files take at most the largest page, 64 KiB, at a time.
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 16)
+    defer { buffer.deallocate() }
+    var offset: sqlite3_int64 = 0
+    while offset < size {
+      let count = Int32(min(Int64(buffer.count), size - offset))
+      try checkLog(methods.xRead(log, buffer.baseAddress, count, offset))
+      try checkLog(methods.xWrite(log, buffer.baseAddress, count, offset))
+      offset += Int64(count)
+    }
+    try checkLog(methods.xSync(log, SQLITE_SYNC_NORMAL))
+  }
+
+  private func checkLog(_ code: Int32) throws(DatabaseError) {
+    guard code == SQLITE_OK else {
+      let text = sqlite3_errstr(code).map { String(cString: $0) } ?? "unknown"
+      throw DatabaseError(code: ResultCode(code), message: text, sql: "write \(path)-wal anew")
+    }
+  }
+
   /// Keeps even closing from touching the files again: after a failed sync, or when they are no longer ours.
   func abandon() {
     var result: Int32 = 0

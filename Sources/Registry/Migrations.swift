@@ -128,7 +128,8 @@ enum Migrations {
     }
   }
 
-  private static func damaged(_ path: String, _ error: DatabaseError) -> StoreFailure {
+  /// What an error at the start means for the file, which the text names.
+  static func damaged(_ path: String, _ error: DatabaseError) -> StoreFailure {
     switch error.code {
     case .notADatabase:
       .fatal("\(path) is not a database; choose another state directory, or move the file away")
@@ -136,7 +137,11 @@ enum Migrations {
       .fatal(
         "\(path) is damaged (\(error.message)); keep a copy of it, restore a backup in its place, "
           + "remove \(path)-wal and \(path)-shm, and start again")
-    default: error.storeFailure
+    default:
+      DatabaseError(
+        code: error.code, message: error.message.contains(path) ? error.message : "\(path): \(error.message)",
+        sql: error.sql
+      ).storeFailure
     }
   }
 }

@@ -22,7 +22,7 @@ package final class SQLiteReader: StoreReader {
     } catch let failure as StoreFailure {
       throw failure
     } catch let error as DatabaseError {
-      throw error.storeFailure
+      throw Migrations.damaged(path, error)
     } catch {
       preconditionFailure("an error of no kind that is thrown here: \(error)")
     }

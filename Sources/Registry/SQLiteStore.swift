@@ -22,11 +22,13 @@ package final class SQLiteStore: Store {
   var work: Work
   /// Once it has failed for good it stays so.
   private var fatal: StoreFailure?
+  /// The last transaction failed: the next one writes something in any case, so that its success says that the disk takes
+  /// changes again.
+  private var isUnproven = false
 
-  /// How far the log may grow before a commit is followed by a checkpoint.
-  private static let checkpointPages = 4000
-  /// How far before readers are waited for.
-  private static let truncatePages = 8 * checkpointPages
+  /// How far the log may grow before a commit is followed by a checkpoint; past eight times that, readers are
+  /// waited for.
+  var checkpointPages = 4000
 
   /// Opens or makes the database at `path`. `bootID` names this run of the machine, for the clock of
   /// `Moment.nanoseconds` starts anew with it. `fleetID` is used when the file is new. Throws `.fatal` when
@@ -58,12 +60,13 @@ package final class SQLiteStore: Store {
       try Migrations.identify(database)
       try Migrations.check(database)
       try database.useWriteAheadLog()
+      try database.rewriteLog()
       try Migrations.migrate(database)
       return database
     } catch let failure as StoreFailure {
       throw failure
     } catch let error as DatabaseError {
-      throw error.storeFailure
+      throw Migrations.damaged(path, error)
     } catch {
       preconditionFailure("an error of no kind that is thrown here: \(error)")
     }
@@ -77,10 +80,12 @@ package final class SQLiteStore: Store {
     }
   }
 
-  /// As `Store` says. An empty batch only looks whether the files are still in their place.
+  /// As `Store` says. An empty batch only looks whether the files are still in their place and, after a batch that
+  /// failed, whether the disk takes changes again.
   package func apply(_ batch: [Mutation], at now: Moment) throws(StoreFailure) -> CommittedBatch {
     guard !batch.isEmpty else {
       try checkFiles()
+      if isUnproven { try transact(at: now) { () throws(DatabaseError) in } }
       return CommittedBatch(results: [], consequences: [], revision: Revision(ledger.lastRevision))
     }
     return try transact(at: now) { () throws(DatabaseError) in
@@ -129,8 +134,10 @@ package final class SQLiteStore: Store {
     } catch {
       database.rollBack()
       work = Work(now: now, ledger: ledger)
+      isUnproven = true
       throw remembering(error.storeFailure)
     }
+    isUnproven = false
     ledger = work.ledger
     work = Work(now: now, ledger: ledger)
     // What went into a file that nobody will find again must not be acknowledged.
@@ -160,18 +167,27 @@ package final class SQLiteStore: Store {
   }
 
   private func checkpointIfDue() throws(DatabaseError) {
-    guard database.logPages >= Self.checkpointPages else { return }
-    try database.checkpoint(database.logPages < Self.truncatePages ? .passive : .truncate)
+    guard database.logPages >= checkpointPages else { return }
+    try database.checkpoint(database.logPages < 8 * checkpointPages ? .passive : .truncate)
   }
 
   private func writeWork() throws(DatabaseError) {
     // By id: the same changes write the same pages in the same order, whatever the seed of the process's
     // hashes.
     for (_, pool) in work.pools.sorted(by: { $0.key < $1.key }) { try write(pool) }
-    guard work.ledger != ledger else { return }
-    let last = work.ledger
+    guard work.ledger != ledger || isUnproven else { return }
+    if isUnproven {
+      // SQLite leaves a page alone that would be written as it is.
+      var other = work.ledger
+      other.lastRevision += 1
+      try write(other)
+    }
+    try write(work.ledger)
+  }
+
+  private func write(_ ledger: Ledger) throws(DatabaseError) {
     try statements.writeFleet.run(
-      last.lastRevision, last.lastRunner, last.lastOrder, last.lastAttachment, last.endedRunners)
+      ledger.lastRevision, ledger.lastRunner, ledger.lastOrder, ledger.lastAttachment, ledger.endedRunners)
   }
 }
 

@@ -128,8 +128,17 @@ final class Statement {
     _ values: repeat each Value, read: (Row) -> Result
   ) throws(DatabaseError) -> Result? {
     try bind(repeat each values)
-    defer { sqlite3_reset(handle) }
-    return try step() ? read(Row(statement: handle)) : nil
+    let result: Result?
+    do throws(DatabaseError) {
+      result = try step() ? read(Row(statement: handle)) : nil
+    } catch {
+      sqlite3_reset(handle)
+      throw error
+    }
+    // What is a transaction of its own commits only now.
+    let code = sqlite3_reset(handle)
+    guard code == SQLITE_OK else { throw self.error(code) }
+    return result
   }
 
   /// Reads every row in order.

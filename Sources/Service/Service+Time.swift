@@ -42,7 +42,29 @@ extension Service {
     retryAt = nil
     let again = retries
     retries = []
-    for mutation in again { submitBackground(mutation) }
+    for mutation in again {
+      if let mutation = stillTrue(mutation) { submitBackground(mutation) }
+    }
+  }
+
+  /// What of a change that could not be stored is still so: of a silence that has ended meanwhile the store must not hear
+  /// after it has heard of its end. Everything else the store can tell by itself, from attachments and deadlines.
+  private func stillTrue(_ mutation: Mutation) -> Mutation? {
+    func isNow(quiet: Bool, _ attachment: Attachment) -> Bool {
+      guard let record = runners[attachment.runner], record.attachment == attachment.id else { return false }
+      return liveness.isQuiet(record.liveness) == quiet
+    }
+    switch mutation {
+    case .silent(let attachments):
+      let quiet = attachments.filter { isNow(quiet: true, $0) }
+      return quiet.isEmpty ? nil : .silent(quiet)
+    case .heard(let attachments):
+      let heard = attachments.filter { isNow(quiet: false, $0) }
+      return heard.isEmpty ? nil : .heard(heard)
+    case .register, .detached, .stopDelivered, .stopAcked, .stopping, .leave, .lose, .force, .createNamespace,
+      .putConfig, .deleteConfig, .drain:
+      return mutation
+    }
   }
 
   private func sweepRunners(_ now: Moment) {
