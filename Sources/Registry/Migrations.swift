@@ -46,7 +46,7 @@ enum Migrations {
     } catch let failure as StoreFailure {
       throw failure
     } catch let error as DatabaseError {
-      throw damaged(path, error)
+      throw startFailure(path, error)
     } catch {
       preconditionFailure("an error of no kind that is thrown here: \(error)")
     }
@@ -65,7 +65,7 @@ enum Migrations {
       guard let first = found.first else { return }
       throw DatabaseError(code: .corrupt, message: first)
     } catch {
-      throw damaged(path, error)
+      throw startFailure(path, error)
     }
   }
 
@@ -129,7 +129,7 @@ enum Migrations {
   }
 
   /// What an error at the start means for the file, which the text names.
-  static func damaged(_ path: String, _ error: DatabaseError) -> StoreFailure {
+  static func startFailure(_ path: String, _ error: DatabaseError) -> StoreFailure {
     switch error.code {
     case .notADatabase:
       .fatal("\(path) is not a database; choose another state directory, or move the file away")

@@ -22,7 +22,7 @@ package final class SQLiteReader: StoreReader {
     } catch let failure as StoreFailure {
       throw failure
     } catch let error as DatabaseError {
-      throw Migrations.damaged(path, error)
+      throw Migrations.startFailure(path, error)
     } catch {
       preconditionFailure("an error of no kind that is thrown here: \(error)")
     }

@@ -194,9 +194,13 @@ final class SimulatedClient: SimulatedWorker {
 
   // MARK: - Time
 
+  /// Now, or when the process gets time again; never once it has ended.
   private func whenAwake(_ body: @escaping () -> Void) {
-    guard world.now < hangsUntil else { return life == .running ? body() : () }
-    world.schedule(at: hangsUntil) { [self] in whenAwake(body) }
+    guard life == .running else { return }
+    guard world.now >= hangsUntil else {
+      return world.schedule(at: hangsUntil) { [self] in whenAwake(body) }
+    }
+    body()
   }
 
   private func scheduleTick() {
