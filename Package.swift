@@ -84,7 +84,14 @@ let package = Package(
     .testTarget(
       name: "RegistryTests", dependencies: ["Registry", "Handover", "CSQLite"],
       swiftSettings: warningsAreErrors),
+    .testTarget(
+      name: "ProtobufTests", dependencies: ["Protobuf", "CBatonProto", "CProtobufC"],
+      swiftSettings: warningsAreErrors),
     .testTarget(name: "TtrpcTests", dependencies: ["Ttrpc", "Protobuf"], swiftSettings: warningsAreErrors),
+    .testTarget(
+      name: "BatonAPITests",
+      dependencies: ["BatonAPI", "Handover", "Protobuf", "Ttrpc", "CBatonProto", "CProtobufC"],
+      swiftSettings: warningsAreErrors),
     // The real service and registry on a simulated machine.
     .target(
       name: "Simulator",
