@@ -84,6 +84,9 @@ let package = Package(
     .testTarget(
       name: "RegistryTests", dependencies: ["Registry", "Handover", "CSQLite"],
       swiftSettings: warningsAreErrors),
+    .testTarget(
+      name: "ProtobufTests", dependencies: ["Protobuf", "CBatonProto", "CProtobufC"],
+      swiftSettings: warningsAreErrors),
     .testTarget(name: "TtrpcTests", dependencies: ["Ttrpc", "Protobuf"], swiftSettings: warningsAreErrors),
     // A disk that loses power, fills up and fails, under the real store.
     .target(name: "CPowerLoss", dependencies: ["CSQLite"], path: "Tests/Support/CPowerLoss"),
@@ -99,6 +102,10 @@ let package = Package(
         "PowerLoss", "BatonClient", "BatonAPI", "Reactor", "Service", "Registry", "Handover", "Linux",
         "CSQLite", "Ttrpc", "Protobuf", "batond",
       ],
+      swiftSettings: warningsAreErrors),
+    .testTarget(
+      name: "BatonAPITests",
+      dependencies: ["BatonAPI", "Handover", "Protobuf", "Ttrpc", "CBatonProto", "CProtobufC"],
       swiftSettings: warningsAreErrors),
     // The real service and registry on a simulated machine.
     .target(

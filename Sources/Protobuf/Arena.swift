@@ -13,7 +13,8 @@ package final class Arena {
   private var chunkBytes: Int
   private var used = 0
   private var fullChunks: [UnsafeMutableRawPointer] = []
-  private var takenBytes = 0
+  /// Since the last reset.
+  private(set) var takenBytes = 0
   private var limitBytes: Int
   private(set) var isExhausted = false
 
@@ -62,11 +63,13 @@ package final class Arena {
 
   /// nil once the limit is passed; protobuf-c then fails the whole decode.
   func take(_ size: Int) -> UnsafeMutableRawPointer? {
-    let rounded = (size + 15) & ~15
-    guard size >= 0, rounded <= limitBytes - takenBytes else {
+    // Compared before it is rounded up, which would overflow on a size that no machine has.
+    let leftBytes = limitBytes - takenBytes
+    guard size >= 0, size <= leftBytes, size <= Int.max - 15, (size + 15) & ~15 <= leftBytes else {
       isExhausted = true
       return nil
     }
+    let rounded = (size + 15) & ~15
     takenBytes += rounded
     if rounded > chunkBytes - used { grow(rounded) }
     defer { used += rounded }

@@ -33,9 +33,13 @@ package struct DecodeError: Error, Hashable, CustomStringConvertible {
 
 /// Bytes to messages and back, through protobuf-c.
 package enum Codec {
-  /// What a decode may take for each byte that it is given, beside a floor that lets small messages breathe.
-  private static let amplification = 8
-  private static let floorBytes = 4096
+  /// What a decode of that many bytes may take: 16 KiB, eight for each byte, and sixteen more for each of the first
+  /// MiB. The densest honest messages ask for 23 a byte (a page of runners that say short things of themselves, in
+  /// 390 kB), and the largest frame gets 48 MiB.
+  static func limitBytes(for byteCount: Int) -> Int {
+    let (each, overflow) = byteCount.multipliedReportingOverflow(by: 8)
+    return (overflow ? 0 : each) + 16 * min(byteCount, 1 << 20) + 16_384
+  }
 
   /// Checks the bytes against the schema, then decodes them into the arena, which is reset first: whatever was
   /// decoded in it before is gone. The message lives until the next reset.
@@ -51,8 +55,7 @@ package enum Codec {
     _ descriptor: UnsafePointer<ProtobufCMessageDescriptor>, _ bytes: UnsafeRawBufferPointer, in arena: Arena
   ) throws(DecodeError) -> UnsafeMutablePointer<ProtobufCMessage> {
     try WireCheck.check(bytes, as: descriptor)
-    let (limit, overflow) = bytes.count.multipliedReportingOverflow(by: amplification)
-    arena.reset(limitBytes: overflow ? floorBytes : limit + floorBytes)
+    arena.reset(limitBytes: limitBytes(for: bytes.count))
     return try unpack(descriptor, bytes, in: arena)
   }
 

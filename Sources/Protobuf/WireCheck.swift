@@ -6,8 +6,9 @@ import CProtobufC
 package struct WireCheck {
   /// No message of ours nests half as deep.
   static let maxDepth = 16
-  /// Submessages, strings and unknown fields in one message, all levels together.
-  static let maxElements = 65_536
+  /// Submessages, strings and unknown fields in one message, all levels together: a page of 1000 runners with 64 pairs
+  /// each has 200 000.
+  static let maxElements = 262_144
 
   private let bytes: UnsafePointer<UInt8>
   private var elementsLeft = maxElements
@@ -95,7 +96,7 @@ package struct WireCheck {
 
   private mutating func element() throws(DecodeError) {
     elementsLeft -= 1
-    guard elementsLeft > 0 else { throw DecodeError(field: "", problem: .tooManyElements) }
+    guard elementsLeft >= 0 else { throw DecodeError(field: "", problem: .tooManyElements) }
   }
 
   private static func wireType(_ type: ProtobufCType) -> UInt8 {
