@@ -103,6 +103,11 @@ let package = Package(
         "CSQLite", "Ttrpc", "Protobuf", "batond",
       ],
       swiftSettings: warningsAreErrors),
+    // Whatever was released stays readable: the schema, kept messages and a kept database.
+    .testTarget(
+      name: "EvolutionTests",
+      dependencies: ["BatonAPI", "Registry", "Handover", "Protobuf", "CBatonProto", "CProtobufC", "CSQLite"],
+      exclude: ["Fixtures"], swiftSettings: warningsAreErrors),
     .testTarget(
       name: "BatonAPITests",
       dependencies: ["BatonAPI", "Handover", "Protobuf", "Ttrpc", "CBatonProto", "CProtobufC"],

@@ -46,7 +46,8 @@ mkdir -p "$(dirname "$swift_file")"
     tr '\n' ' ' < "$header" | grep -oE 'void +[a-z0-9_]+__init +\( *[A-Z][A-Za-z0-9_]+ ' |
       sed -E 's/^void +([a-z0-9_]+__init) +\( *([A-Za-z0-9_]+) $/\1 \2/' | grep -v '[^_]_Service$' | while read -r function type; do
         printf '\nextension %s: CMessage {\n' "$type"
-        printf '  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { %s(pointer) }\n}\n' "$function"
+        printf '  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {\n    %s(pointer)\n  }\n}\n' \
+          "$function"
       done
   done
 } > "$swift_file"

@@ -266,7 +266,9 @@ extension Baton__V1__WatchResponse: CMessage {
 }
 
 extension Baton__V1__Peer: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__peer__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__peer__init(pointer)
+  }
 }
 
 extension Baton__V1__Runner__MetadataEntry: CMessage {
@@ -276,7 +278,9 @@ extension Baton__V1__Runner__MetadataEntry: CMessage {
 }
 
 extension Baton__V1__Runner: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__runner__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__runner__init(pointer)
+  }
 }
 
 extension Baton__V1__DrainOrder: CMessage {
@@ -322,7 +326,9 @@ extension Baton__V1__TargetChange: CMessage {
 }
 
 extension Baton__V1__Pool: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__pool__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__pool__init(pointer)
+  }
 }
 
 extension Baton__V1__Namespace: CMessage {
@@ -332,15 +338,21 @@ extension Baton__V1__Namespace: CMessage {
 }
 
 extension Baton__V1__Decision: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__decision__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__decision__init(pointer)
+  }
 }
 
 extension Baton__V1__Held: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__held__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__held__init(pointer)
+  }
 }
 
 extension Baton__V1__Event: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__event__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__event__init(pointer)
+  }
 }
 
 extension Baton__V1__AttachRequest: CMessage {
@@ -362,7 +374,9 @@ extension Baton__V1__Register__MetadataEntry: CMessage {
 }
 
 extension Baton__V1__Register: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__register__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__register__init(pointer)
+  }
 }
 
 extension Baton__V1__Heartbeat: CMessage {
@@ -372,15 +386,21 @@ extension Baton__V1__Heartbeat: CMessage {
 }
 
 extension Baton__V1__StopAck: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__stop_ack__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__stop_ack__init(pointer)
+  }
 }
 
 extension Baton__V1__Stopping: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__stopping__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__stopping__init(pointer)
+  }
 }
 
 extension Baton__V1__Detach: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__detach__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__detach__init(pointer)
+  }
 }
 
 extension Baton__V1__Registered: CMessage {
@@ -396,11 +416,15 @@ extension Baton__V1__HeartbeatAck: CMessage {
 }
 
 extension Baton__V1__Stop: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__stop__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__stop__init(pointer)
+  }
 }
 
 extension Baton__V1__Close: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { baton__v1__close__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__close__init(pointer)
+  }
 }
 
 extension Google__Protobuf__Any: CMessage {
@@ -410,7 +434,9 @@ extension Google__Protobuf__Any: CMessage {
 }
 
 extension Google__Rpc__Status: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { google__rpc__status__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    google__rpc__status__init(pointer)
+  }
 }
 
 extension Grpc__Health__V1__HealthCheckRequest: CMessage {
@@ -426,13 +452,19 @@ extension Grpc__Health__V1__HealthCheckResponse: CMessage {
 }
 
 extension Ttrpc__Request: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { ttrpc__request__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    ttrpc__request__init(pointer)
+  }
 }
 
 extension Ttrpc__Response: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { ttrpc__response__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    ttrpc__response__init(pointer)
+  }
 }
 
 extension Ttrpc__KeyValue: CMessage {
-  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) { ttrpc__key_value__init(pointer) }
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    ttrpc__key_value__init(pointer)
+  }
 }

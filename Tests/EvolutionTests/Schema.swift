@@ -1,0 +1,105 @@
+import CBatonProto
+import Foundation
+
+/// A FileDescriptorSet, read by hand: the tests' view of a schema that shares nothing with the code under test.
+/// Field numbers: google/protobuf/descriptor.proto.
+struct Schema {
+  struct Field: Hashable {
+    var number: UInt64
+    var type: String
+    var label: UInt64
+    var oneof: String?
+  }
+  struct Method: Hashable {
+    var request: String
+    var response: String
+    var clientStreams: Bool
+    var serverStreams: Bool
+  }
+
+  /// By "package.Message.field".
+  var fields: [String: Field] = [:]
+  /// By "package.Enum.VALUE".
+  var enumValues: [String: UInt64] = [:]
+  /// By "package.Service/Method".
+  var methods: [String: Method] = [:]
+  var messages: Set<String> = []
+
+  init(_ set: [UInt8]) {
+    for file in WireFields(set).messages(1) {
+      let package = file.text(2)
+      for message in file.messages(4) { add(message: message, scope: package) }
+      for type in file.messages(5) { add(enum: type, scope: package) }
+      for service in file.messages(6) {
+        for method in service.messages(2) {
+          methods["\(package).\(service.text(1))/\(method.text(1))"] = Method(
+            request: method.text(2), response: method.text(3),
+            clientStreams: method.number(5) == 1, serverStreams: method.number(6) == 1)
+        }
+      }
+    }
+  }
+
+  /// The one that the program carries.
+  static let current = Schema(
+    Array(
+      UnsafeBufferPointer(start: baton_descriptor_set_bytes(), count: baton_descriptor_set_length())))
+
+  private mutating func add(message: WireFields, scope: String) {
+    let name = "\(scope).\(message.text(1))"
+    messages.insert(name)
+    let oneofs = message.messages(8).map { $0.text(1) }
+    for field in message.messages(2) {
+      let typeName = field.text(6)
+      fields["\(name).\(field.text(1))"] = Field(
+        number: field.number(3) ?? 0, type: typeName.isEmpty ? "\(field.number(5) ?? 0)" : typeName,
+        label: field.number(4) ?? 0,
+        oneof: field.number(9).map { oneofs[Int($0)] })
+    }
+    for nested in message.messages(3) { add(message: nested, scope: name) }
+    for type in message.messages(4) { add(enum: type, scope: name) }
+  }
+
+  private mutating func add(enum type: WireFields, scope: String) {
+    for value in type.messages(2) {
+      enumValues["\(scope).\(type.text(1)).\(value.text(1))"] = value.number(2) ?? 0
+    }
+  }
+}
+
+/// The fields of one encoded message, in their order.
+struct WireFields {
+  private var numbers: [UInt64: UInt64] = [:]
+  private var payloads: [UInt64: [[UInt8]]] = [:]
+
+  init(_ bytes: [UInt8]) {
+    var rest = bytes[...]
+    func varint() -> UInt64 {
+      var value: UInt64 = 0
+      var shift: UInt64 = 0
+      while let byte = rest.popFirst() {
+        value |= UInt64(byte & 0x7F) << shift
+        if byte < 0x80 { break }
+        shift += 7
+      }
+      return value
+    }
+    while !rest.isEmpty {
+      let tag = varint()
+      switch tag & 7 {
+      case 0: numbers[tag >> 3] = varint()
+      case 2:
+        let length = Int(varint())
+        payloads[tag >> 3, default: []].append(Array(rest.prefix(length)))
+        rest = rest.dropFirst(length)
+      case 1: rest = rest.dropFirst(8)
+      case 5: rest = rest.dropFirst(4)
+      default: preconditionFailure("a descriptor has no wire type \(tag & 7)")
+      }
+    }
+  }
+
+  func number(_ field: UInt64) -> UInt64? { numbers[field] }
+  func text(_ field: UInt64) -> String { String(decoding: payloads[field]?.last ?? [], as: UTF8.self) }
+  func messages(_ field: UInt64) -> [WireFields] { (payloads[field] ?? []).map { WireFields($0) } }
+}
