@@ -84,8 +84,10 @@ let package = Package(
     .testTarget(
       name: "RegistryTests", dependencies: ["Registry", "Handover", "CSQLite"],
       swiftSettings: warningsAreErrors),
+    // The wire by hand, an oracle that shares nothing with the code under test.
+    .target(name: "HandWire", path: "Tests/Support/HandWire", swiftSettings: warningsAreErrors),
     .testTarget(
-      name: "ProtobufTests", dependencies: ["Protobuf", "CBatonProto", "CProtobufC"],
+      name: "ProtobufTests", dependencies: ["HandWire", "Protobuf", "CBatonProto", "CProtobufC"],
       swiftSettings: warningsAreErrors),
     .testTarget(name: "TtrpcTests", dependencies: ["Ttrpc", "Protobuf"], swiftSettings: warningsAreErrors),
     // A disk that loses power, fills up and fails, under the real store.
@@ -103,10 +105,18 @@ let package = Package(
         "CSQLite", "Ttrpc", "Protobuf", "batond",
       ],
       swiftSettings: warningsAreErrors),
+    .testTarget(
+      name: "ServiceTests",
+      dependencies: [
+        "HandWire", "Service", "Registry", "Handover", "BatonAPI", "Ttrpc", "Protobuf", "CBatonProto",
+      ],
+      swiftSettings: warningsAreErrors),
     // Whatever was released stays readable: the schema, kept messages and a kept database.
     .testTarget(
       name: "EvolutionTests",
-      dependencies: ["BatonAPI", "Registry", "Handover", "Protobuf", "CBatonProto", "CProtobufC", "CSQLite"],
+      dependencies: [
+        "HandWire", "BatonAPI", "Registry", "Handover", "Protobuf", "CBatonProto", "CProtobufC", "CSQLite",
+      ],
       exclude: ["Fixtures"], swiftSettings: warningsAreErrors),
     .testTarget(
       name: "BatonAPITests",

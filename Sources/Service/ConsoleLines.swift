@@ -12,6 +12,8 @@ struct ConsoleLines {
   private let maxLineBytes: Int
   private var pending: [UInt8] = []
   private var start = 0
+  /// Up to here there is no line feed: a line that comes byte by byte is looked through once, not once a byte.
+  private var searched = 0
   private var hasEnded = false
 
   init(maxLineBytes: Int) { self.maxLineBytes = maxLineBytes }
@@ -22,6 +24,7 @@ struct ConsoleLines {
   mutating func append(_ bytes: UnsafeRawBufferPointer) {
     if start > 0 {
       pending.removeSubrange(0..<start)
+      searched -= start
       start = 0
     }
     pending.append(contentsOf: bytes)
@@ -32,7 +35,8 @@ struct ConsoleLines {
 
   mutating func next() -> Next {
     guard !hasRefused else { return .needMore }
-    guard let newline = pending[start...].firstIndex(of: UInt8(ascii: "\n")) else {
+    guard let newline = pending[max(start, searched)...].firstIndex(of: UInt8(ascii: "\n")) else {
+      searched = pending.count
       if pendingBytes > maxLineBytes { return refuse("a line is at most \(maxLineBytes) bytes") }
       guard hasEnded, pendingBytes > 0 else { return .needMore }
       let rest = pending[start...]
@@ -46,6 +50,7 @@ struct ConsoleLines {
       defer {
         pending = []
         start = 0
+        searched = 0
       }
       return check(line)
     }
@@ -58,6 +63,7 @@ struct ConsoleLines {
     hasRefused = true
     pending = []
     start = 0
+    searched = 0
     return .refuse(text)
   }
 

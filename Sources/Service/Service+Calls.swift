@@ -26,8 +26,9 @@ extension Service {
       case .remoteClosed(let stream):
         if let call = connection.call(on: stream) as? AttachCall { endAttach(call, now) }
       case .protocolError:
+        // What was asked before is answered still; what follows cannot be told apart from rubbish.
         host.log(LogRecord(.debug, "not ttrpc", Self.fields(connection)))
-        return drop(connection, now)
+        return close(connection)
       case .outputFull: return dropUnread(connection, now)
       }
     }

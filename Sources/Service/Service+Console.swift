@@ -85,11 +85,6 @@ extension Service {
     print(connection, "ERR \(status.code.name) \(Self.shown(status.message))\n", now)
   }
 
-  private func close(_ connection: Connection) {
-    connection.isClosing = true
-    host.outputReady(connection.id)
-  }
-
   /// Text as one line that a terminal shows and does not obey.
   private static func shown(_ text: some StringProtocol) -> String {
     var line = ""

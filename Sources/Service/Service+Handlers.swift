@@ -135,7 +135,7 @@ extension Service {
       let other = call.connection.call(on: request.pointee.stream_id)
       let response = replyArena.make(Baton__V1__CancelResponse.self)
       if let other, other !== call {
-        abandon(other, now)
+        fail(other, Status(.cancelled, "cancelled by the caller"), now)
         response.pointee.cancelled = 1
       }
       reply(call, response, now)

@@ -171,6 +171,12 @@ package final class Service {
     forget(connection, now)
   }
 
+  /// Ends the connection when what waits for its peer is written; nothing more is read.
+  func close(_ connection: Connection) {
+    connection.isClosing = true
+    host.outputReady(connection.id)
+  }
+
   /// Ends the connection at once.
   func drop(_ connection: Connection, _ now: Moment) {
     guard !connection.isDropped else { return }

@@ -1,5 +1,6 @@
 import CBatonProto
 import Foundation
+import HandWire
 
 /// A FileDescriptorSet, read by hand: the tests' view of a schema that shares nothing with the code under test.
 /// Field numbers: google/protobuf/descriptor.proto.
@@ -26,7 +27,7 @@ struct Schema {
   var messages: Set<String> = []
 
   init(_ set: [UInt8]) {
-    for file in WireFields(set).messages(1) {
+    for file in HandMessage(set).messages(1) {
       let package = file.text(2)
       for message in file.messages(4) { add(message: message, scope: package) }
       for type in file.messages(5) { add(enum: type, scope: package) }
@@ -45,7 +46,7 @@ struct Schema {
     Array(
       UnsafeBufferPointer(start: baton_descriptor_set_bytes(), count: baton_descriptor_set_length())))
 
-  private mutating func add(message: WireFields, scope: String) {
+  private mutating func add(message: HandMessage, scope: String) {
     let name = "\(scope).\(message.text(1))"
     messages.insert(name)
     let oneofs = message.messages(8).map { $0.text(1) }
@@ -60,46 +61,9 @@ struct Schema {
     for type in message.messages(4) { add(enum: type, scope: name) }
   }
 
-  private mutating func add(enum type: WireFields, scope: String) {
+  private mutating func add(enum type: HandMessage, scope: String) {
     for value in type.messages(2) {
       enumValues["\(scope).\(type.text(1)).\(value.text(1))"] = value.number(2) ?? 0
     }
   }
-}
-
-/// The fields of one encoded message, in their order.
-struct WireFields {
-  private var numbers: [UInt64: UInt64] = [:]
-  private var payloads: [UInt64: [[UInt8]]] = [:]
-
-  init(_ bytes: [UInt8]) {
-    var rest = bytes[...]
-    func varint() -> UInt64 {
-      var value: UInt64 = 0
-      var shift: UInt64 = 0
-      while let byte = rest.popFirst() {
-        value |= UInt64(byte & 0x7F) << shift
-        if byte < 0x80 { break }
-        shift += 7
-      }
-      return value
-    }
-    while !rest.isEmpty {
-      let tag = varint()
-      switch tag & 7 {
-      case 0: numbers[tag >> 3] = varint()
-      case 2:
-        let length = Int(varint())
-        payloads[tag >> 3, default: []].append(Array(rest.prefix(length)))
-        rest = rest.dropFirst(length)
-      case 1: rest = rest.dropFirst(8)
-      case 5: rest = rest.dropFirst(4)
-      default: preconditionFailure("a descriptor has no wire type \(tag & 7)")
-      }
-    }
-  }
-
-  func number(_ field: UInt64) -> UInt64? { numbers[field] }
-  func text(_ field: UInt64) -> String { String(decoding: payloads[field]?.last ?? [], as: UTF8.self) }
-  func messages(_ field: UInt64) -> [WireFields] { (payloads[field] ?? []).map { WireFields($0) } }
 }

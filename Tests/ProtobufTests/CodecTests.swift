@@ -1,5 +1,6 @@
 import CBatonProto
 import CProtobufC
+import HandWire
 import Testing
 
 @testable import Protobuf

@@ -1,5 +1,6 @@
 import CBatonProto
 import CProtobufC
+import HandWire
 
 @testable import Protobuf
 
