@@ -122,6 +122,10 @@ let package = Package(
       name: "BatonAPITests",
       dependencies: ["BatonAPI", "Handover", "Protobuf", "Ttrpc", "CBatonProto", "CProtobufC"],
       swiftSettings: warningsAreErrors),
+    // Everything as its people run it: real processes, signals and files.
+    .testTarget(
+      name: "EndToEndTests", dependencies: ["batond", "baton", "sample-runner"],
+      swiftSettings: warningsAreErrors),
     // The real service and registry on a simulated machine.
     .target(
       name: "Simulator",

@@ -58,6 +58,8 @@ final class RunSupervisor {
   private var killAt: Int64?
   private var wasKilled = false
   private var signalsSeen = 0
+  /// Whether the program has its SIGTERM.
+  private var isAsked = false
 
   init(
     _ options: Runner.Options, _ program: [String], _ environment: [String: String], isQuiet: Bool
@@ -198,7 +200,15 @@ final class RunSupervisor {
     let share = max(0, milliseconds - min(2000, milliseconds / 10))
     let at = Int64(Clock.boottimeNanoseconds()) + share * 1_000_000
     killAt = min(killAt ?? .max, at)
-    try child?.signalGroup(SIGTERM)
+    try askProgram()
+  }
+
+  /// Once: many a program takes a second SIGTERM for "at once", and that is for its people to say. The Stop that answers
+  /// our own drain is no second word.
+  private func askProgram() throws(Errno) {
+    guard !isAsked, let child else { return }
+    isAsked = true
+    try child.signalGroup(SIGTERM)
   }
 
   private func kill() throws(Errno) {
@@ -215,7 +225,7 @@ final class RunSupervisor {
         say("told to stop: beginning its own drain")
         runner.beginDrain(reason: "the supervisor sent signal \(signal)")
         reason = reason ?? .told
-        try child?.signalGroup(SIGTERM)
+        try askProgram()
       } else if let child {
         try child.signalGroup(signal)
       } else if runner == nil {

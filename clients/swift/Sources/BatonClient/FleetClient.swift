@@ -54,7 +54,7 @@ public struct FleetClient: Sendable {
     do throws(JSONError) {
       return try JSONDecode.bytes(json, as: method.description.request, in: Arena())
     } catch {
-      throw BatonError(.invalidArgument, error.description)
+      throw BatonError(.invalidArgument, "the request's JSON: \(error)")
     }
   }
 

@@ -1,0 +1,132 @@
+import Foundation
+import Glibc
+import Testing
+
+/// What an operator types, and what they see.
+@Suite(.timeLimit(.minutes(5))) struct CommandTests {
+  /// Every command that asks; each prints something for people and one JSON object a line for programs.
+  @Test func everyCommandForPeopleAndForPrograms() async throws {
+    let machine = try Machine()
+    try await machine.startDaemon()
+    let commands = [
+      [
+        "config", "put", "mail", "--drain-on-version-upgrade", "--drain-grace", "20s", "--metadata",
+        "team=post",
+      ],
+      ["config", "get", "mail"], ["config", "list"], ["namespaces", "create", "staging"], ["namespaces"],
+      ["status"],
+      ["health"], ["ping"], ["metrics"], ["runners"], ["runners", "mail", "--all"], ["pools"],
+      ["drain", "mail", "--all"],
+      ["drains"], ["drains", "--all"], ["call", "ListRunners"], ["call", "GetPool", #"{"name":"mail"}"#],
+    ]
+    let runner = try machine.start(UpgradeTests.run(1, UpgradeTests.deaf))
+    try await machine.until("it is ready") { try await machine.runners("RUNNER_PHASE_READY") == 1 }
+    for words in commands {
+      let human = try await machine.start(["baton"] + words).ended()
+      #expect(human.code == 0, "\(words): \(human.errors)")
+      #expect(human.output.hasSuffix("\n"), "\(words)")
+      // A terminal's width holds every line of a table.
+      if !["metrics", "call", "config"].contains(words[0]) {
+        #expect(human.output.split(separator: "\n").allSatisfy { $0.count <= 160 }, "\(human.output)")
+      }
+      guard words[0] != "metrics", words.count < 3 || words[1] != "create" else { continue }
+      for line in try await machine.start(["baton"] + words + ["--json"]).ended().output.split(
+        separator: "\n")
+      {
+        #expect((try? JSONSerialization.jsonObject(with: Data(line.utf8))) != nil, "\(words): \(line)")
+      }
+    }
+    runner.signal(SIGKILL)
+  }
+
+  struct Wrong: Sendable, CustomTestStringConvertible {
+    var words: [String]
+    var code: Int32
+    var says: String
+    var testDescription: String { words.joined(separator: " ") }
+  }
+
+  /// Each error says what to do next.
+  @Test(arguments: [
+    Wrong(words: [], code: 2, says: "usage: baton"),
+    Wrong(words: ["frobnicate"], code: 2, says: "frobnicate"),
+    Wrong(words: ["runners", "--wrong"], code: 2, says: "unknown option --wrong"),
+    Wrong(words: ["drain"], code: 2, says: "--runner"),
+    Wrong(words: ["drain", "--runner", "x"], code: 2, says: "x"),
+    Wrong(words: ["drain", "nothing", "--all"], code: 1, says: "does not exist"),
+    Wrong(words: ["drain", "--runner", "77"], code: 1, says: "77"),
+    Wrong(words: ["config", "get", "nothing"], code: 1, says: "nothing"),
+    Wrong(words: ["config", "put", "a b"], code: 1, says: "name must be"),
+    Wrong(words: ["call", "Nothing"], code: 2, says: "Nothing"),
+    Wrong(words: ["call", "Ping", "{"], code: 1, says: "JSON"),
+    Wrong(words: ["run", "--name", "a"], code: 2, says: "--version"),
+  ])
+  func aWrongCommandSaysWhatIsWrong(_ row: Wrong) async throws {
+    let machine = try Machine()
+    try await machine.startDaemon()
+    let ended = try await machine.start(["baton"] + row.words).ended()
+    #expect(ended.code == row.code, "\(ended.code): \(ended.errors)")
+    #expect((ended.errors + ended.output).contains(row.says), "\(ended.errors)")
+  }
+
+  @Test(arguments: [["status"], ["runners"], ["drain", "mail", "--all"], ["watch"], ["metrics"], ["ping"]])
+  func withoutADaemonItSaysWhatToStart(_ words: [String]) async throws {
+    let machine = try Machine()
+    let ended = try await machine.start(["baton"] + words).ended()
+    #expect(ended.code == 3)
+    #expect(ended.errors.contains("no daemon at \(machine.socket)"), "\(ended.errors)")
+    #expect(ended.errors.contains("batond --socket \(machine.socket)"), "\(ended.errors)")
+  }
+
+  /// As the README has it.
+  @Test func aSessionWithSocat() async throws {
+    let machine = try Machine()
+    try await machine.startDaemon()
+    let said = try await machine.run(
+      "socat", "-t", "60", "-", "UNIX-CONNECT:\(machine.socket)",
+      input: """
+        CreateNamespace {"name":"staging"}
+        ListNamespaces
+        GetRunner {"runnerId":"1"}
+        quit
+
+        """)
+    #expect(said.code == 0, "\(said.errors)")
+    let lines = said.output.split(separator: "\n")
+    #expect(lines.count == 6)
+    #expect(lines[1] == "OK" && lines[3] == "OK" && lines[5] == "OK")
+    #expect(lines[2].contains(#""name":"staging""#))
+    #expect(lines[4] == "ERR NOT_FOUND runner 1 does not exist")
+  }
+
+  /// A drain that is not done in its time has an exit code of its own.
+  @Test func aDrainThatHadToBeForcedIsNoSuccess() async throws {
+    let machine = try Machine()
+    try await machine.startDaemon()
+    let runner = try machine.start(UpgradeTests.run(1))
+    try await machine.until("it is ready") { try await machine.runners("RUNNER_PHASE_READY") == 1 }
+    runner.signal(SIGSTOP)
+    let drain = try await machine.run("baton", "drain", "mail", "--all", "--grace", "1s", "--wait")
+    #expect(drain.code == 4, "\(drain.errors)")
+    #expect((drain.output + drain.errors).contains("forced"))
+    runner.signal(SIGKILL)
+  }
+
+  @Test func watchFollows() async throws {
+    let machine = try Machine()
+    try await machine.startDaemon()
+    let watch = try machine.start(["baton", "watch", "--from", "0", "--json"])
+    #expect(try await machine.start(UpgradeTests.run(1, ["true"])).ended().code == 0)
+    try await machine.until("it has seen the end") {
+      watch.text(of: "out").contains("EVENT_KIND_RUNNER_STOPPED")
+    }
+    #expect(watch.text(of: "out").contains("EVENT_KIND_RUNNER_REGISTERED"))
+    // Revisions without a gap.
+    let revisions = watch.text(of: "out").split(separator: "\n").compactMap { line in
+      (try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])?["revision"] as? String
+    }.compactMap { Int($0) }
+    #expect(revisions == Array(1...revisions.count))
+    watch.signal(SIGINT)
+    #expect(try await watch.ended().code == 128 + SIGINT)
+  }
+}
