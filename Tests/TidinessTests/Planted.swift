@@ -24,6 +24,7 @@ struct Planted: Sendable, CustomTestStringConvertible {
     Planted(.fileLength, in: "Sources/A/A.swift", blank(600)),
     Planted(.fileLength, in: "proto/NOTES.md", blank(700), at: 601),
     Planted(.fileLength, in: "LICENSE", blank(700)),
+    Planted(.fileLength, in: "proto/released/v1.txt", blank(700)),
     Planted(.functionLength, in: "Sources/A/A.swift", "func f() {\n" + blank(79) + "}\n", at: 1),
     Planted(.functionLength, in: "Sources/A/A.swift", "func f() {\n" + blank(78) + "}\n"),
     Planted(

@@ -28,7 +28,9 @@ struct Rule: Sendable, CustomTestStringConvertible {
   ]
 
   static let fileLength = Rule(name: "a file has at most \(maximumFileLines) lines") { file in
-    guard file.lines.count > maximumFileLines, file.path != "LICENSE" else { return [] }
+    // What nobody wrote and nobody edits.
+    let isRecord = file.path == "LICENSE" || file.path.hasPrefix("proto/released/")
+    guard file.lines.count > maximumFileLines, !isRecord else { return [] }
     return [
       Violation(
         path: file.path, line: maximumFileLines + 1,
