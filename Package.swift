@@ -124,7 +124,7 @@ let package = Package(
       swiftSettings: warningsAreErrors),
     // Everything as its people run it: real processes, signals and files.
     .testTarget(
-      name: "EndToEndTests", dependencies: ["batond", "baton", "sample-runner"],
+      name: "EndToEndTests", dependencies: ["HandWire", "batond", "baton", "sample-runner"],
       swiftSettings: warningsAreErrors),
     // The real service and registry on a simulated machine.
     .target(

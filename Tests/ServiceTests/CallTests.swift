@@ -10,55 +10,11 @@ import Ttrpc
 @Suite struct CallTests {
   // MARK: - What each wrong input gets
 
-  struct Input: Sendable, CustomTestStringConvertible {
-    var what: String
-    var bytes: [UInt8]
-    /// The codes that are answered, by stream.
-    var answers: [String]
-    var closes = false
-    var testDescription: String { what }
-  }
-
   private static let ping = "baton.v1.ConnectionService"
 
-  static let inputs: [Input] = [
-    Input(what: "a call", bytes: HandFrame.call(1, ping, "Ping"), answers: ["1: 0"]),
-    Input(what: "an even stream", bytes: HandFrame.call(2, ping, "Ping"), answers: ["2: 3"]),
-    Input(what: "stream 0", bytes: HandFrame.call(0, ping, "Ping"), answers: ["0: 3"]),
-    Input(
-      what: "a stream used again", bytes: HandFrame.call(1, ping, "Ping") + HandFrame.call(1, ping, "Ping"),
-      answers: ["1: 0", "1: 3"]),
-    Input(
-      what: "a lower stream", bytes: HandFrame.call(9, ping, "Ping") + HandFrame.call(7, ping, "Ping"),
-      answers: ["9: 0", "7: 3"]),
-    Input(what: "a Request of rubbish", bytes: HandFrame.bytes(1, 1, 0, [0xFF, 0xFF]), answers: ["1: 3"]),
-    Input(
-      what: "a service that is not UTF-8",
-      bytes: HandFrame.bytes(1, 1, 0, Wire.bytes(1, [0xC3, 0x28]) + Wire.text(2, "Ping")), answers: ["1: 3"]),
-    Input(
-      what: "a payload of rubbish", bytes: HandFrame.call(1, ping, "Ping", [0x0A, 0x7F]), answers: ["1: 3"]),
-    Input(what: "no such method", bytes: HandFrame.call(1, ping, "Pong"), answers: ["1: 12"]),
-    Input(what: "no such service", bytes: HandFrame.call(1, "x", "Ping"), answers: ["1: 12"]),
-    Input(
-      what: "a body of 5 MiB",
-      bytes: HandFrame.bytes(1, 1, 0, [UInt8](repeating: 0, count: 5 << 20)), answers: ["1: 8"]),
-    Input(
-      what: "a later frame that does not begin with 0",
-      bytes: HandFrame.call(1, ping, "Ping") + [0x41, 0, 0, 0, 0, 0, 0, 0, 0, 0], answers: ["1: 0"],
-      closes: true),
-    Input(what: "a first byte that is neither", bytes: [0x80], answers: [], closes: true),
-    Input(what: "an unknown type", bytes: HandFrame.bytes(1, 200, 0, [1, 2, 3]), answers: []),
-    Input(what: "a Response from a client", bytes: HandFrame.bytes(1, 2, 0, []), answers: []),
-    Input(what: "data on no stream", bytes: HandFrame.bytes(1, 3, 0, [1]), answers: ["1: 3"]),
-    Input(
-      what: "data on a unary stream",
-      bytes: HandFrame.call(1, ping, "Ping") + HandFrame.bytes(1, 3, 0, [1]), answers: ["1: 0", "1: 3"]),
-    Input(what: "a header cut off", bytes: [0, 0, 0], answers: []),
-  ]
-
   /// The row is answered as the protocol says, and the next call on the connection is served, where it lives.
-  @Test(arguments: inputs, [Int.max, 1])
-  func wrongInput(_ input: Input, _ pieceBytes: Int) throws {
+  @Test(arguments: WrongInput.all, [Int.max, 1])
+  func wrongInput(_ input: WrongInput, _ pieceBytes: Int) throws {
     // Five million bytes one at a time prove nothing that a thousand at a time do not.
     let piece = input.bytes.count > 100_000 && pieceBytes == 1 ? 1000 : pieceBytes
     let harness = try ServiceHarness()
@@ -66,7 +22,7 @@ import Ttrpc
     try harness.send(peer, input.bytes, pieceBytes: piece)
     #expect(peer.answers().map { "\($0.stream): \($0.code)" } == input.answers)
     #expect(peer.isOpen == !input.closes)
-    if peer.isOpen, input.what != "a header cut off" {
+    if peer.isOpen, !input.isCutOff {
       try harness.send(peer, HandFrame.call(101, Self.ping, "Ping"))
       #expect(peer.answers().map(\.code) == [0])
     }
