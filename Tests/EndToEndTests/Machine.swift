@@ -63,12 +63,21 @@ final class Machine: @unchecked Sendable {
 
   func startDaemon(_ options: String...) async throws {
     daemon = try start(["batond"] + options)
-    try await until("the daemon answers") { try await run("baton", "health").code == 0 }
+    try await until("the daemon answers") {
+      if daemon?.hasEnded == true { throw Failure(text: "batond ended: \(daemon?.text(of: "err") ?? "")") }
+      return try await run("baton", "health").code == 0
+    }
   }
 
   func killDaemon() async throws {
     daemon?.signal(SIGKILL)
     _ = try await daemon?.ended()
+  }
+
+  func databaseKilobytes() throws -> Int {
+    var information = stat()
+    try #require(stat(state + "/baton.db", &information) == 0)
+    return Int(information.st_size) / 1024
   }
 
   // MARK: - Waiting
@@ -132,6 +141,16 @@ final class Running: @unchecked Sendable {
 
   func text(of stream: String) -> String {
     (try? String(contentsOfFile: "\(path).\(stream)", encoding: .utf8)) ?? ""
+  }
+
+  /// Whether it is a zombie or gone: its end has not to be waited for.
+  var hasEnded: Bool {
+    lock.withLock {
+      if code != nil { return true }
+      var information = siginfo_t()
+      return waitid(P_PID, id_t(pid), &information, WEXITED | WNOWAIT | WNOHANG) == 0
+        && information.si_signo == SIGCHLD
+    }
   }
 
   /// Waits for its end, on a thread of its own: the few that run tests must go on.
