@@ -18,7 +18,7 @@ documents = README.md CHANGELOG.md LICENSE proto/PROTOCOL.md Sources/baton/RUN.m
 unit = Sources/batond/batond.service
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test simulate chaos demo lint format generate install uninstall clean
+.PHONY: help setup build test simulate chaos fuzz demo lint format generate install uninstall clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,10 @@ simulate: setup ## run SEEDS=n seeds (or HOURS=h of them); SEED=n runs one and p
 CYCLES ?= 1000
 chaos: setup ## kill -9 the daemon CYCLES=n times at work and check what it had acknowledged (SEED=n repeats)
 	CHAOS=$(CYCLES) $(SWIFT) test --filter EndToEndTests.ChaosTests
+
+MINUTES ?= 60
+fuzz: setup ## fuzz wire, decoder, console and conversations for MINUTES=n
+	Tests/fuzz/fuzz.sh $$(($(MINUTES) * 60))
 
 demo: setup ## watch four version 1 workers being relieved by version 2
 	$(release)

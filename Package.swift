@@ -148,3 +148,12 @@ let package = Package(
   ],
   swiftLanguageModes: [.v6]
 )
+
+// A library, since libFuzzer brings the main: Tests/fuzz/fuzz.sh builds and links it.
+if Context.environment["FUZZ"] != nil {
+  package.products.append(.library(name: "fuzz", type: .static, targets: ["fuzz"]))
+  package.targets.append(
+    .target(
+      name: "fuzz", dependencies: ["Service", "Registry", "Handover", "BatonAPI", "Protobuf", "CBatonProto"],
+      path: "Tests/fuzz", exclude: ["corpus", "fuzz.sh"], swiftSettings: warningsAreErrors))
+}
