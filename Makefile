@@ -18,7 +18,7 @@ documents = README.md CHANGELOG.md LICENSE proto/PROTOCOL.md Sources/baton/RUN.m
 unit = Sources/batond/batond.service
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test simulate chaos fuzz demo lint format generate install uninstall clean
+.PHONY: help setup build test simulate chaos fuzz bench demo lint format generate install uninstall clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,11 @@ chaos: setup ## kill -9 the daemon CYCLES=n times at work and check what it had 
 MINUTES ?= 60
 fuzz: setup ## fuzz wire, decoder, console and conversations for MINUTES=n
 	Tests/fuzz/fuzz.sh $$(($(MINUTES) * 60))
+
+bench: setup ## measure it beside the kernel's sockets alone (ARGUMENTS=--help)
+	@$(SWIFT) build -c release --product batond
+	@$(SWIFT) build -c release --product baton-bench
+	@.build/release/baton-bench $(ARGUMENTS)
 
 demo: setup ## watch four version 1 workers being relieved by version 2
 	$(release)

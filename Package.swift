@@ -122,6 +122,10 @@ let package = Package(
       name: "BatonAPITests",
       dependencies: ["BatonAPI", "Handover", "Protobuf", "Ttrpc", "CBatonProto", "CProtobufC"],
       swiftSettings: warningsAreErrors),
+    // What it costs, beside what the kernel's sockets alone cost.
+    .executableTarget(
+      name: "baton-bench", dependencies: ["HandWire", "Linux", "CSQLite"], path: "Tests/bench",
+      swiftSettings: warningsAreErrors),
     // Everything as its people run it: real processes, signals and files.
     .testTarget(
       name: "EndToEndTests", dependencies: ["HandWire", "batond", "baton", "sample-runner"],

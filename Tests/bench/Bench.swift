@@ -1,0 +1,322 @@
+import CSQLite
+import Glibc
+import HandWire
+import Linux
+
+/// Every row of the table. Each has a daemon of its own, on the disk that holds the working directory.
+final class Bench {
+  private let directory: String
+  private let share: Int
+  private var daemons = 0
+  private var lastToken: UInt64 = 0
+
+  /// `share` of 10 is a tenth of the work: to see whether it runs, not for figures.
+  init(directory: String, share: Int) {
+    self.directory = directory
+    self.share = share
+  }
+
+  static let rows: [(name: String, run: @Sendable (Bench) throws -> [Row])] = [
+    ("ping", { try $0.ping() }),
+    ("batch", { try $0.batchedHeartbeats() }),
+    ("heartbeats", { try $0.heartbeats() }),
+    ("register", { try $0.register() }),
+    ("upgrade", { try $0.upgrade() }),
+    ("p99", { try $0.answersUnderLoad() }),
+    ("memory", { try $0.memory() }),
+  ]
+
+  private func daemon() throws -> BenchDaemon {
+    daemons += 1
+    return try BenchDaemon("\(directory)/\(daemons)")
+  }
+
+  private func token() -> UInt64 {
+    lastToken += 1
+    return lastToken
+  }
+
+  private func runner(_ daemon: BenchDaemon, _ name: String = "mail", version: UInt64 = 1) throws -> BenchPeer
+  {
+    let peer = try BenchPeer(daemon.socket)
+    peer.send(BenchPeer.register(name, version: version, token: token()))
+    peer.waitFor(1)
+    return peer
+  }
+
+  /// All connect and register at once; returns when the last is answered.
+  private func runners(
+    _ daemon: BenchDaemon, _ count: Int, _ name: String = "mail", version: UInt64 = 1
+  ) throws -> [BenchPeer] {
+    let peers = try (0..<count).map { _ in
+      let peer = try BenchPeer(daemon.socket)
+      peer.send(BenchPeer.register(name, version: version, token: token()))
+      return peer
+    }
+    for peer in peers { peer.waitFor(1) }
+    return peers
+  }
+
+  // MARK: - Rows
+
+  private func ping() throws -> [Row] {
+    let count = 50_000 / share
+    let daemon = try daemon()
+    defer { daemon.stop() }
+    let peer = try BenchPeer(daemon.socket)
+    var samples: [Double] = []
+    for index in 1...count {
+      let call = BenchPeer.ping(UInt32(2 * index - 1))
+      samples.append(
+        Measure.seconds {
+          peer.send(call)
+          peer.waitFor(0, index)
+        })
+    }
+    let raw = try Baseline.pingPong(count)
+    let (ours, base) = (Measure.percentile(samples, 0.5), Measure.percentile(raw, 0.5))
+    return [
+      Row(
+        name: "unary round trip (Ping), median; p99",
+        figure: "\(Measure.micro(ours)); \(Measure.micro(Measure.percentile(samples, 0.99)))",
+        baseline: "\(Measure.micro(base)); \(Measure.micro(Measure.percentile(raw, 0.99)))",
+        ratio: Measure.fixed(ours / base, 2) + "x", floor: "at most 1.6x", isMet: ours / base <= 1.6)
+    ]
+  }
+
+  private func batchedHeartbeats() throws -> [Row] {
+    let batches = 3000 / share
+    let daemon = try daemon()
+    defer { daemon.stop() }
+    let peer = try runner(daemon)
+    // Sequences of three bytes, so that every batch is as long as the first.
+    let batch = (0..<1000).flatMap { BenchPeer.heartbeat(20_000 + UInt64($0)) }
+    let last = BenchPeer.heartbeat(2_000_000)
+    let seconds = Measure.seconds {
+      for _ in 0..<batches {
+        peer.send(batch)
+        while peer.receive(waits: false) {}
+      }
+      peer.send(last)
+      while peer.lastSequence < 2_000_000 { peer.receive() }
+    }
+    let rate = Double(batches * 1000) / seconds
+    return [
+      Row(
+        name: "heartbeats, one connection that batches", figure: Measure.rate(batches * 1000, seconds),
+        baseline: "",
+        ratio: "", floor: "3 M/s", isMet: rate >= 3e6)
+    ]
+  }
+
+  private func heartbeats() throws -> [Row] {
+    let (connections, rounds) = (1000, max(2, 200 / share))
+    let daemon = try daemon()
+    defer { daemon.stop() }
+    let peers = try runners(daemon, connections)
+    let beat = BenchPeer.heartbeat(20_000)
+    var answers = 0
+    let seconds = Measure.seconds {
+      for _ in 0..<rounds {
+        answers += 1
+        for peer in peers { peer.send(beat) }
+        for peer in peers { peer.waitFor(2, answers) }
+      }
+    }
+    let raw = try Baseline.echoes(connections, rounds: rounds, message: beat, answerBytes: 17)
+    let ratio = raw / seconds
+    return [
+      Row(
+        name: "heartbeats, 1,000 connections, a write each",
+        figure: Measure.rate(connections * rounds, seconds),
+        baseline: Measure.rate(connections * rounds, raw), ratio: Measure.fixed(ratio, 2) + "x",
+        floor: "0.6x", isMet: ratio >= 0.6)
+    ]
+  }
+
+  private func register() throws -> [Row] {
+    let daemon = try daemon()
+    defer { daemon.stop() }
+    var rows: [Row] = []
+    var kept: [BenchPeer] = []
+    for (count, name) in [(1000, "mail"), (10_000 / share, "drained")] {
+      if name == "drained" { try config(daemon, name) }
+      let seconds = try Measure.seconds { kept += try runners(daemon, count, name) }
+      rows.append(
+        Row(
+          name: "connect + register, durable, \(count) at once" + (name == "drained" ? ", draining on" : ""),
+          figure: Measure.rate(count, seconds), baseline: "", ratio: "", floor: "10000/s",
+          isMet: Double(count) / seconds >= 10_000))
+    }
+    return rows
+  }
+
+  private func config(_ daemon: BenchDaemon, _ name: String) throws {
+    let peer = try BenchPeer(daemon.socket)
+    peer.send(BenchPeer.drainOn(name))
+    peer.waitFor(0)
+  }
+
+  /// One of version 2 among many of version 1, with and without a history, and how long each daemon takes to start.
+  private func upgrade() throws -> [Row] {
+    let (count, ended) = (10_000 / share, 1_000_000 / share)
+    let first = try daemon()
+    let plain = try oneUpgrade(first, count)
+    first.stop()
+    let emptyStart = try start(first)
+    let second = try daemon()
+    try config(second, "mail")
+    second.stop()
+    try History.write(ended, to: second.directory + "/baton.db")
+    let fullStart = try start(second)
+    let again = try BenchDaemon(second.directory)
+    let full = try oneUpgrade(again, count)
+    again.stop()
+    let ratio = full.seconds / plain.seconds
+    return [
+      Row(
+        name: "version 2 among \(count) of version 1: Register to the last Stop",
+        figure: "\(Measure.rate(count, plain.seconds)) (\(Measure.fixed(plain.seconds * 1000, 1)) ms)",
+        baseline: "",
+        ratio: "", floor: "100000/s", isMet: Double(count) / plain.seconds >= 100_000),
+      Row(
+        name: "the same with \(ended) ended runners", figure: Measure.rate(count, full.seconds),
+        baseline: Measure.rate(count, plain.seconds), ratio: Measure.fixed(ratio, 2) + "x",
+        floor: "at most 1.2x",
+        isMet: ratio <= 1.2),
+      Row(
+        name: "\(count) registrations with \(ended) ended runners",
+        figure: Measure.rate(count, full.registering),
+        baseline: Measure.rate(count, plain.registering),
+        ratio: Measure.fixed(full.registering / plain.registering, 2) + "x", floor: "",
+        isMet: true),
+      Row(
+        name: "start with \(ended) ended runners", figure: Measure.fixed(fullStart * 1000, 0) + " ms",
+        baseline: Measure.fixed(emptyStart * 1000, 0) + " ms", ratio: "", floor: "+ 500 ms",
+        isMet: fullStart - emptyStart <= 0.5),
+    ]
+  }
+
+  private func start(_ daemon: BenchDaemon) throws -> Double {
+    var again: BenchDaemon?
+    let seconds = try Measure.seconds { again = try BenchDaemon(daemon.directory) }
+    again?.stop()
+    return seconds
+  }
+
+  /// Several upgrades of pools of their own; the median of each figure.
+  private func oneUpgrade(_ daemon: BenchDaemon, _ count: Int) throws -> (
+    seconds: Double, registering: Double
+  ) {
+    var stops: [Double] = []
+    var registering: [Double] = []
+    for round in 0..<3 {
+      let name = "pool-\(round)"
+      try config(daemon, name)
+      var peers: [BenchPeer] = []
+      registering.append(try Measure.seconds { peers = try runners(daemon, count, name) })
+      let new = try BenchPeer(daemon.socket)
+      let words = BenchPeer.register(name, version: 2, token: token())
+      stops.append(
+        Measure.seconds {
+          new.send(words)
+          for peer in peers { peer.waitFor(3) }
+        })
+    }
+    return (Measure.percentile(stops, 0.5), Measure.percentile(registering, 0.5))
+  }
+
+  private func answersUnderLoad() throws -> [Row] {
+    let count = 5000 / share
+    let daemon = try daemon()
+    defer { daemon.stop() }
+    let peer = try runner(daemon)
+    func sample(_ from: Int) -> [Double] {
+      (1...count).map { index in
+        Measure.seconds {
+          peer.send(BenchPeer.heartbeat(UInt64(from + index)))
+          peer.waitFor(2, from + index)
+        }
+      }
+    }
+    let idle = sample(0)
+    // From a process of its own: the one thread here is the one that measures.
+    let load = fork_load(daemon.socket)
+    let busy = sample(count)
+    kill(load, SIGKILL)
+    var status: Int32 = 0
+    waitpid(load, &status, 0)
+    let (base, ours) = (Measure.percentile(idle, 0.99), Measure.percentile(busy, 0.99))
+    return [
+      Row(
+        name: "heartbeat answer p99 while registrations commit", figure: Measure.micro(ours),
+        baseline: Measure.micro(base), ratio: Measure.fixed(ours / base, 2) + "x", floor: "at most 3x",
+        isMet: ours / base <= 3)
+    ]
+  }
+
+  private func fork_load(_ socket: String) -> pid_t {
+    let words = [CommandLine.arguments[0], "--load", socket]
+    var arguments: [UnsafeMutablePointer<CChar>?] = words.map { (word: String) in strdup(word) } + [nil]
+    defer { for argument in arguments { free(argument) } }
+    var pid: pid_t = 0
+    let code = posix_spawn(&pid, words[0], nil, nil, &arguments, environ)
+    precondition(code == 0, "posix_spawn: \(code)")
+    return pid
+  }
+
+  /// Registers without an end, 32 at once.
+  static func load(_ socket: String) throws {
+    var token = UInt64(getpid()) << 32
+    while true {
+      let peers = try (0..<32).map { _ in
+        token += 1
+        let peer = try BenchPeer(socket)
+        peer.send(BenchPeer.register("load", version: 1, token: token))
+        return peer
+      }
+      for peer in peers { peer.waitFor(1) }
+    }
+  }
+
+  private func memory() throws -> [Row] {
+    let count = 10_000 / share
+    let daemon = try daemon()
+    defer { daemon.stop() }
+    // What a first few thousand warm up stays: SQLite's pages, arenas, tables.
+    let warm = try runners(daemon, 2000)
+    let before = daemon.residentKibibytes()
+    let peers = try runners(daemon, count)
+    let each = Double(daemon.residentKibibytes() - before) / Double(count)
+    return withExtendedLifetime((warm, peers)) {
+      [
+        Row(
+          name: "memory of an attached runner, \(count) of them", figure: Measure.fixed(each, 2) + " KiB",
+          baseline: "", ratio: "", floor: "3 KiB", isMet: each <= 3)
+      ]
+    }
+  }
+}
+
+/// A long past, written at once: what a busy pool leaves in months.
+enum History {
+  static func write(_ count: Int, to path: String) throws {
+    var database: OpaquePointer?
+    precondition(sqlite3_open(path, &database) == SQLITE_OK, path)
+    defer { sqlite3_close(database) }
+    let sql = """
+      PRAGMA synchronous = OFF;
+      BEGIN;
+      WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < \(count))
+      INSERT INTO runners (id, pool_id, key, version, phase, link, authorized, total_slots, attachment,
+        ends_with_process, uid, gid, pid, program, token_high, token_low, registered_at_ms, link_changed_at_ms,
+        ended_at_ms, end_cause, exit_code, detach_reason)
+      SELECT 1000 + i, 1, 'host-' || i, 1 + i % 50, 3, NULL, 1, 8, i, 0, 1000, 1000, 4711, 'worker',
+        random(), random(), 1790000000000 + i, 1790000000000 + i, 1790000000001 + i, 1, 0, 'done' FROM n;
+      UPDATE fleet SET last_runner = \(1000 + count), last_attachment = \(count), ended_runners = \(count);
+      COMMIT;
+      """
+    precondition(
+      sqlite3_exec(database, sql, nil, nil, nil) == SQLITE_OK, String(cString: sqlite3_errmsg(database)))
+  }
+}
