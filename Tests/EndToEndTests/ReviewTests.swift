@@ -1,4 +1,5 @@
 import Glibc
+import HandWire
 import Testing
 
 /// The tests that reviews of `drain_on_version_upgrade` asked for, by their names. Each row: what the pool's config is, who
@@ -84,5 +85,29 @@ import Testing
     #expect(try await machine.json("drains", "--all").isEmpty)
     new.signal(SIGTERM)
     _ = try await new.ended()
+  }
+
+  /// Every one of hundreds gets its Stop, once, and the newcomer's decision counts them.
+  @Test func hundredsOfOldRunners() async throws {
+    let machine = try Machine()
+    try await machine.startDaemon()
+    _ = try await machine.run("baton", "config", "put", "mail", "--drain-on-version-upgrade")
+    let old = try (1...400).map { number in
+      let peer = try RawPeer(machine.socket)
+      peer.send(RawPeer.register(token: UInt64(number) << 8))
+      return peer
+    }
+    for peer in old { #expect(peer.answers(1).count == 1) }
+    let new = try RawPeer(machine.socket)
+    new.send(RawPeer.register(token: 1 << 40, version: 2))
+    // AttachResponse: registered = 1 {decision = 5 {ordered = 3}}, stop = 3 {order_id = 1}.
+    let decision = try #require(
+      new.answers(1).first.flatMap { HandMessage($0.payload).messages(1).first?.messages(5).first })
+    #expect(decision.number(3) == 400)
+    let orders = old.compactMap { peer in
+      peer.answers(1).first.flatMap { HandMessage($0.payload).messages(3).first?.number(1) }
+    }
+    #expect(Set(orders).count == 400)
+    #expect(try await machine.json("pools").first?["openDrains"] as? Int == 400)
   }
 }

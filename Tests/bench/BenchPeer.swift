@@ -10,7 +10,8 @@ final class BenchPeer {
   var counts = [0, 0, 0, 0, 0]
   var lastSequence: UInt64 = 0
   /// Of the one thread that has peers.
-  private nonisolated(unsafe) static let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 16)
+  private nonisolated(unsafe) static let buffer = UnsafeMutableRawBufferPointer.allocate(
+    byteCount: 1 << 18, alignment: 16)
 
   /// Waits while the daemon's backlog is full.
   init(_ path: String) throws {
