@@ -8,8 +8,8 @@ import Ttrpc
 extension Reactor {
   // MARK: - Accepting
 
-  /// So that one readiness of the listener never keeps the others waiting long.
-  private static let acceptsPerTurn = 64
+  /// To let somebody in costs more than to answer a heartbeat: a crowd at the door waits, not those who are in.
+  private static let acceptsPerTurn = 4
 
   func acceptAll(_ now: Moment) {
     for _ in 0..<Self.acceptsPerTurn {

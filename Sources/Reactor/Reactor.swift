@@ -96,11 +96,20 @@ final class Reactor {
 
   deinit { readBuffer.deallocate() }
 
+  /// After so many events answers are written, so that the first in a full turn do not wait for the last.
+  private static let eventsPerFlush = 16
+
   /// Runs until the daemon is told to stop and has said goodbye, or its store has failed for good.
   func run() throws(Errno) {
     while true {
+      var unwritten = 0
       let events = try poller.wait(timeoutMilliseconds: timeout()) { token, readiness in
-        handle(token, readiness, .now)
+        let now = Moment.now
+        handle(token, readiness, now)
+        unwritten += 1
+        guard unwritten == Self.eventsPerFlush else { return }
+        unwritten = 0
+        flush(now)
       }
       takeCompletions()
       let now = Moment.now

@@ -40,6 +40,11 @@ final class BenchPeer {
     }
   }
 
+  /// What is taken without waiting; the daemon may have closed, too.
+  func flood(_ bytes: [UInt8]) {
+    _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+  }
+
   /// Reads once and counts the whole frames. False when there was nothing and it was not to wait.
   @discardableResult
   func receive(waits: Bool = true) -> Bool {
