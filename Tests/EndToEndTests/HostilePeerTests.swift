@@ -3,7 +3,8 @@ import Glibc
 import HandWire
 import Testing
 
-/// Peers that mean harm or were written badly, on real sockets, and good ones beside them that must not notice.
+/// Peers that mean harm or were written badly, on real sockets, and good ones beside them that must not notice. Sockets
+/// block the thread; between two peers it is given to other tests.
 @Suite(.serialized, .timeLimit(.minutes(5))) struct HostilePeerTests {
   @Test(arguments: [Int.max, 1])
   func everyWrongInput(_ pieceBytes: Int) async throws {
@@ -11,6 +12,7 @@ import Testing
     try await machine.startDaemon()
     let good = try RawPeer(machine.socket)
     for (index, input) in WrongInput.all.enumerated() {
+      await Task.yield()
       let peer = try RawPeer(machine.socket)
       peer.send(input.bytes, pieceBytes: input.bytes.count > 100_000 ? 1 << 16 : pieceBytes)
       #expect(
@@ -29,6 +31,7 @@ import Testing
     var random = SystemRandomNumberGenerator()
     let good = try RawPeer(machine.socket)
     for round in 0..<300 {
+      await Task.yield()
       let peer = try RawPeer(machine.socket)
       let first: [UInt8] = [[0, 0, 0, 40], [0x41], []][round % 3]
       peer.send(
@@ -53,6 +56,7 @@ import Testing
     let big = HandFrame.call(
       1, "baton.v1.ConnectionService", "Ping", Wire.bytes(1, [UInt8](repeating: 1, count: 60_000)))
     for (index, peer) in peers.enumerated() {
+      await Task.yield()
       switch index % 4 {
       case 0: _ = peer.flood([0, 0, 0])
       case 1:
@@ -65,7 +69,10 @@ import Testing
       default: break
       }
     }
-    for stream in 1...200 { #expect(good.isServed(stream: UInt32(2 * stream + 1))) }
+    for stream in 1...200 {
+      await Task.yield()
+      #expect(good.isServed(stream: UInt32(2 * stream + 1)))
+    }
     #expect(try Self.residentKilobytes(of: pid) < 160_000)
     // Who only connected is left alone; the others are closed by the daemon.
     try await machine.until("the slow ones are closed") {
@@ -130,8 +137,9 @@ import Testing
     let machine = try Machine()
     try await machine.startDaemon("--log-level", "warning")
     let pid = try #require(machine.daemon).pid
-    func turn(_ range: Range<Int>) throws {
+    func turn(_ range: Range<Int>) async throws {
       for cycle in range {
+        await Task.yield()
         let peer = try RawPeer(machine.socket)
         peer.send(RawPeer.register(token: UInt64(cycle + 1) << 8))
         #expect(peer.answers(1).first?.type == HandFrame.data)
@@ -141,10 +149,10 @@ import Testing
       }
     }
     // Caches, arenas and SQLite's pages fill first.
-    try turn(0..<cycles / 4)
+    try await turn(0..<cycles / 4)
     let (descriptors, memory) = (try Self.descriptors(of: pid), try Self.residentKilobytes(of: pid))
     let database = try machine.databaseKilobytes()
-    try turn(cycles / 4..<cycles)
+    try await turn(cycles / 4..<cycles)
     try await machine.until("no descriptor is kept") { try Self.descriptors(of: pid) <= descriptors }
     // SQLite keeps the pages that it wrote, up to its cache's bound; beside them nothing may grow.
     let pages = try machine.databaseKilobytes() - database
