@@ -115,12 +115,12 @@ run baton config put encoder --drain-on-version-upgrade --drain-grace 30s
 follow_events
 
 say 'Four workers of version 1: ordinary programs under "baton run".'
-for place in 1 2 3 4; do start_worker "old-$place" 1 $((place * 3000)); done
+for place in 1 2 3 4; do start_worker "old-$place" 1 $((place * 60000)); done
 await 4 RUNNER_REGISTERED 1
 run baton runners
 
 say 'Two of version 2 arrive. Whoever is older gets a Stop, finishes the job in hand, and leaves.'
-for place in 1 2; do start_worker "new-$place" 2 3000; done
+for place in 1 2; do start_worker "new-$place" 2 60000; done
 await 2 RUNNER_REGISTERED 2
 await 4 DRAIN_COMPLETED 1
 for place in 1 2 3 4; do ended "old-$place" 85; done
