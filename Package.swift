@@ -82,21 +82,24 @@ let package = Package(
     .testTarget(name: "OptionsTests", dependencies: ["Options"], swiftSettings: warningsAreErrors),
     .testTarget(name: "HandoverTests", dependencies: ["Handover"], swiftSettings: warningsAreErrors),
     .testTarget(
-      name: "RegistryTests", dependencies: ["Registry", "Handover", "CSQLite"],
+      name: "RegistryTests", dependencies: ["Seeded", "Registry", "Handover", "CSQLite"],
       swiftSettings: warningsAreErrors),
+    // The same run for the same seed.
+    .target(name: "Seeded", path: "Tests/Support/Seeded", swiftSettings: warningsAreErrors),
     // The wire by hand, an oracle that shares nothing with the code under test.
     .target(name: "HandWire", path: "Tests/Support/HandWire", swiftSettings: warningsAreErrors),
     .testTarget(
       name: "ProtobufTests", dependencies: ["HandWire", "Protobuf", "CBatonProto", "CProtobufC"],
       swiftSettings: warningsAreErrors),
-    .testTarget(name: "TtrpcTests", dependencies: ["Ttrpc", "Protobuf"], swiftSettings: warningsAreErrors),
+    .testTarget(
+      name: "TtrpcTests", dependencies: ["Seeded", "Ttrpc", "Protobuf"], swiftSettings: warningsAreErrors),
     // A disk that loses power, fills up and fails, under the real store.
     .target(name: "CPowerLoss", dependencies: ["CSQLite"], path: "Tests/Support/CPowerLoss"),
     .target(
       name: "PowerLoss", dependencies: ["CPowerLoss", "CSQLite"], path: "Tests/Support/PowerLoss",
       swiftSettings: warningsAreErrors),
     .testTarget(
-      name: "PowerLossTests", dependencies: ["PowerLoss", "Registry", "Handover", "CSQLite"],
+      name: "PowerLossTests", dependencies: ["Seeded", "PowerLoss", "Registry", "Handover", "CSQLite"],
       swiftSettings: warningsAreErrors),
     .testTarget(
       name: "DiskFaultTests",
@@ -128,13 +131,14 @@ let package = Package(
       swiftSettings: warningsAreErrors),
     // Everything as its people run it: real processes, signals and files.
     .testTarget(
-      name: "EndToEndTests", dependencies: ["HandWire", "batond", "baton", "sample-runner"],
+      name: "EndToEndTests", dependencies: ["Seeded", "HandWire", "batond", "baton", "sample-runner"],
       swiftSettings: warningsAreErrors),
     // The real service and registry on a simulated machine.
     .target(
       name: "Simulator",
       dependencies: [
-        "BatonClient", "Service", "Registry", "BatonAPI", "Handover", "Ttrpc", "Protobuf", "CBatonProto",
+        "Seeded", "BatonClient", "Service", "Registry", "BatonAPI", "Handover", "Ttrpc", "Protobuf",
+        "CBatonProto",
       ],
       path: "Tests/Simulator", swiftSettings: warningsAreErrors),
     .executableTarget(

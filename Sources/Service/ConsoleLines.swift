@@ -24,7 +24,7 @@ struct ConsoleLines {
   mutating func append(_ bytes: UnsafeRawBufferPointer) {
     if start > 0 {
       pending.removeSubrange(0..<start)
-      searched -= start
+      searched = max(0, searched - start)
       start = 0
     }
     pending.append(contentsOf: bytes)

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import HandWire
+import Seeded
 import Testing
 
 /// kill -9 of the daemon at any moment, again and again: whatever it acknowledged is there afterwards.
@@ -81,7 +82,7 @@ private struct Chaos {
 
   init(_ machine: Machine, seed: UInt64) {
     self.machine = machine
-    random = SeededRandom(state: seed)
+    random = SeededRandom(seed: seed)
   }
 
   /// Everybody speaks, a few listen, and then it is time for the kill.
@@ -156,17 +157,5 @@ private struct Chaos {
       }
     }
     return found
-  }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014).
-private struct SeededRandom: RandomNumberGenerator {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
   }
 }

@@ -1,33 +1,21 @@
 import Handover
+import Seeded
 import Testing
 
 @testable import Registry
-
-/// The same numbers for the same seed (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-  var state: UInt64
-  init(seed: UInt64) { state = seed }
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-}
 
 /// Random changes, each checked against a model that knows nothing of SQLite.
 @Suite struct ModelTests {
   private struct Sequence {
     let fleet: Fleet
     var model: Model
-    var random: SeededGenerator
+    var random: SeededRandom
     var sent: [Registration] = []
     let names = [web, PoolName(namespace: "default", name: "api")]
     var boots = 1
 
     init(seed: UInt64) throws {
-      random = SeededGenerator(seed: seed)
+      random = SeededRandom(seed: seed)
       fleet = try Fleet()
       model = Model(now: fleet.now.nanoseconds)
     }

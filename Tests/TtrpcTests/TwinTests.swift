@@ -1,4 +1,5 @@
 import Protobuf
+import Seeded
 import Testing
 
 @testable import Ttrpc
@@ -11,7 +12,7 @@ private struct Twins {
   var fromClient = OutboundQueue()
   var fromServer = OutboundQueue()
   let arena = Arena()
-  var random: SplitMix
+  var random: SeededRandom
   /// What ended each call, by stream.
   var ended: [UInt32: String] = [:]
   /// What each streaming call heard.
@@ -19,7 +20,7 @@ private struct Twins {
   private var toServer: [UInt8] = []
   private var toClient: [UInt8] = []
 
-  init(seed: UInt64) { random = SplitMix(state: seed) }
+  init(seed: UInt64) { random = SeededRandom(seed: seed) }
 
   /// One piece in each direction.
   mutating func exchange() {
@@ -91,18 +92,6 @@ private struct Twins {
       client.open(
         service: "s", method: method, shape: shape, payload: $0, now: 0, arena: arena, output: &fromClient)
     }
-  }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): a seed gives the same run everywhere.
-private struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
   }
 }
 

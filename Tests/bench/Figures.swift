@@ -8,7 +8,8 @@ struct Row {
   var baseline: String
   var ratio: String
   var floor: String
-  var isMet: Bool
+  /// nil: a figure without a floor.
+  var isMet: Bool?
 }
 
 enum Measure {
