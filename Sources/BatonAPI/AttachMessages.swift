@@ -10,6 +10,8 @@ package enum RunnerMessage {
   case stopAck(order: UInt64)
   case stopping(UnsafeMutablePointer<Baton__V1__Stopping>)
   case detach(UnsafeMutablePointer<Baton__V1__Detach>)
+  case actorEvents(UnsafeMutablePointer<Baton__V1__ActorEvents>)
+  case ackCommands(UnsafeMutablePointer<Baton__V1__AckCommands>)
   /// A newer runner's, or nothing at all.
   case unknown
 
@@ -24,6 +26,8 @@ package enum RunnerMessage {
       self = .stopAck(order: message.stop_ack.pointee.order_id)
     case BATON__V1__ATTACH_REQUEST__MESSAGE_STOPPING: self = .stopping(message.stopping)
     case BATON__V1__ATTACH_REQUEST__MESSAGE_DETACH: self = .detach(message.detach)
+    case BATON__V1__ATTACH_REQUEST__MESSAGE_ACTOR_EVENTS: self = .actorEvents(message.actor_events)
+    case BATON__V1__ATTACH_REQUEST__MESSAGE_ACK_COMMANDS: self = .ackCommands(message.ack_commands)
     default: self = .unknown
     }
   }
@@ -114,6 +118,8 @@ package enum DaemonMessage: Hashable, Sendable {
   case heartbeatAck(sequence: UInt64, openOrder: DrainOrderID?)
   case stop(StopNotice)
   case close(CloseCause?, message: String)
+  case actorCommands([Command])
+  case ackEvents(acked: [ActorCheckpoint], refused: [ActorCheckpoint])
   case unknown
 
   package struct Registered: Hashable, Sendable {
@@ -181,6 +187,14 @@ package enum DaemonMessage: Hashable, Sendable {
     case BATON__V1__ATTACH_RESPONSE__MESSAGE_CLOSE:
       let inner = message.close.pointee
       self = .close(CloseCause(rawValue: Int(inner.cause.rawValue)), message: Read.string(inner.message))
+    case BATON__V1__ATTACH_RESPONSE__MESSAGE_ACTOR_COMMANDS:
+      let inner = message.actor_commands.pointee
+      self = .actorCommands(Read.messages(inner.n_commands, inner.commands).map { Command($0) })
+    case BATON__V1__ATTACH_RESPONSE__MESSAGE_ACK_EVENTS:
+      let inner = message.ack_events.pointee
+      self = .ackEvents(
+        acked: Read.messages(inner.n_acked, inner.acked).map { Decode.checkpoint($0) },
+        refused: Read.messages(inner.n_refused, inner.refused).map { Decode.checkpoint($0) })
     default: self = .unknown
     }
   }
@@ -192,7 +206,7 @@ package enum AttachRequests {
 
   package static func register(
     pool: PoolName, key: String, version: UInt32, totalSlots: UInt32, token: RegistrationToken,
-    endsWithProcess: Bool, metadata: [MetadataPair], _ arena: Arena
+    endsWithProcess: Bool, takesActors: Bool = false, metadata: [MetadataPair], _ arena: Arena
   ) -> Message {
     let inner = arena.make(Baton__V1__Register.self)
     inner.pointee.namespace_ = arena.string(pool.namespace)
@@ -202,6 +216,7 @@ package enum AttachRequests {
     inner.pointee.total_slots = totalSlots
     inner.pointee.token = arena.bytes(token.bytes)
     inner.pointee.ends_with_process = endsWithProcess ? 1 : 0
+    inner.pointee.takes_actors = takesActors ? 1 : 0
     let pairs = metadata.map { pair in
       let entry = arena.make(Baton__V1__Register__MetadataEntry.self)
       entry.pointee.key = arena.string(pair.key)
@@ -245,7 +260,7 @@ package enum AttachRequests {
     return message(BATON__V1__ATTACH_REQUEST__MESSAGE_DETACH, arena) { $0.detach = inner }
   }
 
-  private static func message(
+  static func message(
     _ kind: Baton__V1__AttachRequest__MessageCase, _ arena: Arena,
     _ set: (inout Baton__V1__AttachRequest) -> Void
   ) -> Message {

@@ -26,7 +26,8 @@ package enum Decode {
       kind = .normal(
         .init(
           drainOnVersionUpgrade: present ? normal.drain_on_version_upgrade != 0 : nil,
-          drainGracePeriodMilliseconds: Int64(clamping: normal.drain_grace_period_ms)))
+          drainGracePeriodMilliseconds: Int64(clamping: normal.drain_grace_period_ms),
+          actors: actorSettings(normal)))
     case BATON__V1__RUNNER_CONFIG__KIND_SERVERLESS:
       kind = .serverless
     default:
@@ -36,6 +37,16 @@ package enum Decode {
       MetadataPair(key: Read.string($0.pointee.key), value: Read.string($0.pointee.value))
     }
     return RunnerConfig(kind: kind, metadata: metadata, encoded: Codec.encode(message))
+  }
+
+  private static func actorSettings(_ normal: Baton__V1__NormalRunners) -> ActorSettings {
+    var settings = ActorSettings()
+    settings.fallsBackToOtherVersions = normal.fallback_to_other_versions != 0
+    settings.startThresholdMilliseconds = wall(normal.actor_start_threshold_ms)
+    settings.stopThresholdMilliseconds = wall(normal.actor_stop_threshold_ms)
+    settings.retryBackoffMilliseconds = wall(normal.actor_retry_backoff_ms)
+    settings.retryResetMilliseconds = wall(normal.actor_retry_reset_ms)
+    return settings
   }
 
   package static func target(_ message: UnsafeMutablePointer<Baton__V1__TargetChange>?) -> TargetChange? {
@@ -79,7 +90,7 @@ package enum Decode {
       linkChangedAtMilliseconds: wall(runner.link_changed_at_ms),
       endedAtMilliseconds: time(runner.ended_at_ms), end: RunnerEnd(rawValue: Int(runner.end.rawValue)),
       drainOrder: order(id: runner.drain_order_id), exitCode: hasExitCode ? runner.exit_code : nil,
-      detachReason: Read.string(runner.detach_reason))
+      detachReason: Read.string(runner.detach_reason), takesActors: runner.takes_actors != 0)
   }
 
   package static func drain(_ message: UnsafeMutablePointer<Baton__V1__DrainOrder>) -> DrainOrder? {
@@ -115,7 +126,7 @@ package enum Decode {
           readyAttachedAuthorized: Int(summary.ready_attached), draining: Int(summary.draining),
           totalSlots: wall(summary.total_slots), remainingSlots: wall(summary.remaining_slots))
       },
-      openDrains: Int(pool.open_drains))
+      openDrains: Int(pool.open_drains), actors: actorCounts(pool.actors))
   }
 
   /// nil for a kind of event that is not known here: a newer daemon's.
@@ -126,7 +137,8 @@ package enum Decode {
       revision: Revision(wall(event.revision)), atMilliseconds: wall(event.at_ms), kind: kind,
       namespace: Read.string(event.namespace_), name: Read.string(event.name),
       runner: runner(id: event.runner_id), drainOrder: order(id: event.drain_order_id),
-      version: Version(event.version), who: event.who.map { peer($0) }, detail: Read.string(event.detail))
+      version: Version(event.version), who: event.who.map { peer($0) }, detail: Read.string(event.detail),
+      actor: event.actor_id == 0 ? nil : ActorID(wall(event.actor_id)), generation: time(event.generation))
   }
 
   package static func wall(_ value: UInt64) -> Int64 { Int64(clamping: value) }

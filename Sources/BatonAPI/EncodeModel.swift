@@ -45,6 +45,7 @@ package enum Encode {
       message.pointee.exit_code = code
     }
     message.pointee.detach_reason = arena.string(runner.detachReason)
+    message.pointee.takes_actors = runner.takesActors ? 1 : 0
     return message
   }
 
@@ -93,6 +94,11 @@ package enum Encode {
         inner.pointee.drain_on_version_upgrade = drain ? 1 : 0
       }
       inner.pointee.drain_grace_period_ms = wall(normal.drainGracePeriodMilliseconds)
+      inner.pointee.fallback_to_other_versions = normal.actors.fallsBackToOtherVersions ? 1 : 0
+      inner.pointee.actor_start_threshold_ms = wall(normal.actors.startThresholdMilliseconds)
+      inner.pointee.actor_stop_threshold_ms = wall(normal.actors.stopThresholdMilliseconds)
+      inner.pointee.actor_retry_backoff_ms = wall(normal.actors.retryBackoffMilliseconds)
+      inner.pointee.actor_retry_reset_ms = wall(normal.actors.retryResetMilliseconds)
       message.pointee.kind_case = BATON__V1__RUNNER_CONFIG__KIND_NORMAL
       message.pointee.normal = inner
     case .serverless:
@@ -144,6 +150,7 @@ package enum Encode {
     message.pointee.n_versions = versions.count
     message.pointee.versions = arena.messages(versions)
     message.pointee.open_drains = UInt32(clamping: pool.openDrains)
+    message.pointee.actors = actorCounts(pool.actors, arena)
     return message
   }
 
@@ -189,6 +196,8 @@ package enum Encode {
     message.pointee.version = event.version?.number ?? 0
     message.pointee.who = event.who.map { peer($0, arena) }
     message.pointee.detail = arena.string(event.detail)
+    message.pointee.actor_id = UInt64(event.actor?.rawValue ?? 0)
+    message.pointee.generation = wall(event.generation)
     return message
   }
 

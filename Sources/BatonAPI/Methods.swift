@@ -14,6 +14,7 @@ package enum Method: Int, CaseIterable, Sendable {
   case listRunners, getRunner, listPools, getPool
   case drain, listDrains, getDrain
   case watch
+  case createActor, getOrCreateActor, getActor, listActors, wakeActor, sleepActor, destroyActor, watchActor
   case healthCheck, healthWatch
 
   package struct Description {
@@ -70,6 +71,9 @@ package enum Method: Int, CaseIterable, Sendable {
       .listRunnerConfigs, .deleteRunnerConfig, .listRunners, .getRunner, .listPools, .getPool, .drain,
       .listDrains, .getDrain, .watch:
       fleetDescription()
+    case .createActor, .getOrCreateActor, .getActor, .listActors, .wakeActor, .sleepActor, .destroyActor,
+      .watchActor:
+      actorDescription()
     case .healthCheck:
       describe(
         health, "Check", .unary, Grpc__Health__V1__HealthCheckRequest.self,
@@ -133,8 +137,43 @@ package enum Method: Int, CaseIterable, Sendable {
       describe(fleet, "GetDrain", .unary, Baton__V1__GetDrainRequest.self, Baton__V1__GetDrainResponse.self)
     case .watch:
       describe(fleet, "Watch", .serverStreaming, Baton__V1__WatchRequest.self, Baton__V1__WatchResponse.self)
-    case .hello, .ping, .cancel, .listServices, .attach, .healthCheck, .healthWatch:
+    case .hello, .ping, .cancel, .listServices, .attach, .healthCheck, .healthWatch, .createActor,
+      .getOrCreateActor, .getActor, .listActors, .wakeActor, .sleepActor, .destroyActor, .watchActor:
       preconditionFailure("\(self) is no method of the fleet")
+    }
+  }
+
+  private func actorDescription() -> Description {
+    let actors = "baton.v1.ActorService"
+    return switch self {
+    case .createActor:
+      describe(
+        actors, "CreateActor", .unary, Baton__V1__CreateActorRequest.self, Baton__V1__CreateActorResponse.self
+      )
+    case .getOrCreateActor:
+      describe(
+        actors, "GetOrCreateActor", .unary, Baton__V1__CreateActorRequest.self,
+        Baton__V1__CreateActorResponse.self)
+    case .getActor:
+      describe(actors, "GetActor", .unary, Baton__V1__GetActorRequest.self, Baton__V1__GetActorResponse.self)
+    case .listActors:
+      describe(
+        actors, "ListActors", .unary, Baton__V1__ListActorsRequest.self, Baton__V1__ListActorsResponse.self)
+    case .wakeActor:
+      describe(
+        actors, "WakeActor", .unary, Baton__V1__WakeActorRequest.self, Baton__V1__WakeActorResponse.self)
+    case .sleepActor:
+      describe(
+        actors, "SleepActor", .unary, Baton__V1__SleepActorRequest.self, Baton__V1__SleepActorResponse.self)
+    case .destroyActor:
+      describe(
+        actors, "DestroyActor", .unary, Baton__V1__DestroyActorRequest.self,
+        Baton__V1__DestroyActorResponse.self)
+    case .watchActor:
+      describe(
+        actors, "WatchActor", .serverStreaming, Baton__V1__WatchActorRequest.self,
+        Baton__V1__WatchActorResponse.self)
+    default: preconditionFailure("\(self) is no method of actors")
     }
   }
 

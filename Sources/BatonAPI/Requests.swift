@@ -48,7 +48,7 @@ package enum Requests {
       version: try Bounds.version(register.version, field: "register.version"),
       totalSlots: try Bounds.totalSlots(register.total_slots, field: "register.total_slots"),
       token: try token(Read.bytes(register.token)),
-      endsWithProcess: register.ends_with_process != 0,
+      endsWithProcess: register.ends_with_process != 0, takesActors: register.takes_actors != 0,
       metadata: try metadata(
         Read.messages(register.n_metadata, register.metadata).map {
           ($0.pointee.key, $0.pointee.value)
@@ -81,6 +81,14 @@ package enum Requests {
     }
     if case .normal = config.kind, let normal = message?.pointee.normal?.pointee {
       _ = try Bounds.grace(normal.drain_grace_period_ms, field: "config.normal.drain_grace_period_ms")
+      for (value, allowed, field) in [
+        (normal.actor_start_threshold_ms, Bounds.actorStartMilliseconds, "actor_start_threshold_ms"),
+        (normal.actor_stop_threshold_ms, Bounds.actorStopMilliseconds, "actor_stop_threshold_ms"),
+        (normal.actor_retry_backoff_ms, Bounds.actorRetryBackoffMilliseconds, "actor_retry_backoff_ms"),
+        (normal.actor_retry_reset_ms, Bounds.actorRetryResetMilliseconds, "actor_retry_reset_ms"),
+      ] {
+        _ = try Bounds.milliseconds(value, in: allowed, field: "config.normal." + field)
+      }
     }
     _ = try Bounds.metadata(config.metadata, field: "config.metadata")
     guard config.encoded.count <= 256 << 10 else {
@@ -152,7 +160,7 @@ package enum Requests {
   }
 
   /// 0 is none; a number that names no case is the caller's mistake, not silently everything.
-  private static func choice<Case: RawRepresentable>(
+  static func choice<Case: RawRepresentable>(
     _ value: UInt32, _ type: Case.Type, field: String
   ) throws(FieldViolation) -> Case? where Case.RawValue == Int {
     guard value != 0 else { return nil }

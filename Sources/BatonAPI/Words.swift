@@ -103,6 +103,60 @@ package enum Words {
     case .drainForced: "drain_forced"
     case .drainRunnerLost: "drain_runner_lost"
     case .drainCancelled: "drain_cancelled"
+    case .actorCreated: "actor_created"
+    case .actorPending: "actor_pending"
+    case .actorStarting: "actor_starting"
+    case .actorRunning: "actor_running"
+    case .actorStopping: "actor_stopping"
+    case .actorSleeping: "actor_sleeping"
+    case .actorDestroyed: "actor_destroyed"
+    }
+  }
+
+  package static func word(_ state: ActorState) -> String {
+    switch state {
+    case .pending: "pending"
+    case .starting: "starting"
+    case .running: "running"
+    case .stopping: "stopping"
+    case .sleeping: "sleeping"
+    case .destroyed: "destroyed"
+    }
+  }
+
+  package static func word(_ policy: CrashPolicy) -> String {
+    switch policy {
+    case .restart: "restart"
+    case .sleep: "sleep"
+    case .destroy: "destroy"
+    }
+  }
+
+  package static func word(_ reason: ActorStopReason) -> String {
+    switch reason {
+    case .sleep: "sleep"
+    case .stop: "stop"
+    case .destroy: "destroy"
+    case .goingAway: "going_away"
+    }
+  }
+
+  package static func word(_ failure: ActorFailure) -> String {
+    switch failure {
+    case .noCapacity: "no_capacity"
+    case .runnerNoResponse: "runner_no_response"
+    case .runnerLost: "runner_lost"
+    case .runnerDrainingTimeout: "runner_draining_timeout"
+    case .crashed: "crashed"
+    }
+  }
+
+  package static func word(_ wait: ActorWait) -> String {
+    switch wait {
+    case .runner: "runner"
+    case .capacity: "capacity"
+    case .backoff: "backoff"
+    case .turn: "turn"
     }
   }
 

@@ -112,9 +112,12 @@ package struct AttachSession {
   }
 
   /// Whose drain begins; nil when the conversation is over.
-  package func stopping() throws(Violation) -> Attachment? {
+  package func stopping() throws(Violation) -> Attachment? { try attached(saying: "Stopping") }
+
+  /// Who says something that only an attached runner may say; nil when the conversation is over.
+  package func attached(saying word: String) throws(Violation) -> Attachment? {
     switch state {
-    case .awaitingRegister, .registering: throw Violation(message: "Registered comes before Stopping")
+    case .awaitingRegister, .registering: throw Violation(message: "Registered comes before \(word)")
     case .leaving, .closed: return nil
     case .attached(let attached): return attached.attachment
     }

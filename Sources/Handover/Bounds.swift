@@ -11,6 +11,15 @@ package enum Bounds {
   package static let defaultPageSize = 100
   package static let versionsShown = 64
   package static let targetHistoryShown = 100
+  package static let inputBytes = 65_536
+  package static let requestIDBytes = 128
+  /// How far the place of an actor in its queue is counted.
+  package static let queueCounted = 1000
+  package static let alarmMilliseconds: ClosedRange<Int64> = 1...31_536_000_000
+  package static let actorStartMilliseconds: ClosedRange<Int64> = 100...86_400_000
+  package static let actorStopMilliseconds: ClosedRange<Int64> = 100...604_800_000
+  package static let actorRetryBackoffMilliseconds: ClosedRange<Int64> = 10...3_600_000
+  package static let actorRetryResetMilliseconds: ClosedRange<Int64> = 100...86_400_000
 
   /// A namespace, runner name or key: 1 to 128 bytes of letters, digits, `.`, `_`, `-`, `:` and `/`,
   /// beginning with a letter or digit.
@@ -52,11 +61,18 @@ package enum Bounds {
 
   /// A grace period as sent; 0 stays 0 and means the default.
   package static func grace(_ milliseconds: UInt64, field: String) throws(FieldViolation) -> Int64 {
-    guard let value = Int64(exactly: milliseconds), value == 0 || graceMilliseconds.contains(value) else {
+    try Bounds.milliseconds(milliseconds, in: graceMilliseconds, field: field)
+  }
+
+  /// A time as sent; 0 stays 0 and means the default.
+  package static func milliseconds(
+    _ milliseconds: UInt64, in allowed: ClosedRange<Int64>, field: String
+  ) throws(FieldViolation) -> Int64 {
+    guard let value = Int64(exactly: milliseconds), value == 0 || allowed.contains(value) else {
       throw FieldViolation(
         field: field,
         requirement:
-          "must be 0 (the default) or \(graceMilliseconds.lowerBound) to \(graceMilliseconds.upperBound) ms, is \(milliseconds)"
+          "must be 0 (the default) or \(allowed.lowerBound) to \(allowed.upperBound) ms, is \(milliseconds)"
       )
     }
     return value

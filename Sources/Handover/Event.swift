@@ -18,6 +18,26 @@ package enum EventKind: Int, Sendable, CaseIterable {
   case drainForced = 16
   case drainRunnerLost = 17
   case drainCancelled = 18
+  case actorCreated = 19
+  case actorPending = 20
+  case actorStarting = 21
+  case actorRunning = 22
+  case actorStopping = 23
+  case actorSleeping = 24
+  case actorDestroyed = 25
+
+  /// What is told when an actor has entered this state.
+  package init(entered state: ActorState) {
+    self =
+      switch state {
+      case .pending: .actorPending
+      case .starting: .actorStarting
+      case .running: .actorRunning
+      case .stopping: .actorStopping
+      case .sleeping: .actorSleeping
+      case .destroyed: .actorDestroyed
+      }
+  }
 }
 
 /// One entry of the event log, written in the same commit as its change.
@@ -33,9 +53,12 @@ package struct Event: Hashable, Sendable {
   package var version: Version?
   package var who: Peer?
   package var detail: String
+  package var actor: ActorID?
+  package var generation: Int64?
   package init(
     revision: Revision, atMilliseconds: Int64, kind: EventKind, namespace: String, name: String,
-    runner: RunnerID?, drainOrder: DrainOrderID?, version: Version?, who: Peer?, detail: String
+    runner: RunnerID?, drainOrder: DrainOrderID?, version: Version?, who: Peer?, detail: String,
+    actor: ActorID? = nil, generation: Int64? = nil
   ) {
     self.revision = revision
     self.atMilliseconds = atMilliseconds
@@ -47,5 +70,7 @@ package struct Event: Hashable, Sendable {
     self.version = version
     self.who = who
     self.detail = detail
+    self.actor = actor
+    self.generation = generation
   }
 }

@@ -10,9 +10,14 @@ package struct RunnerConfig: Hashable, Sendable {
     package var drainOnVersionUpgrade: Bool?
     /// 0 is the daemon's default.
     package var drainGracePeriodMilliseconds: Int64
-    package init(drainOnVersionUpgrade: Bool? = nil, drainGracePeriodMilliseconds: Int64 = 0) {
+    package var actors: ActorSettings
+    package init(
+      drainOnVersionUpgrade: Bool? = nil, drainGracePeriodMilliseconds: Int64 = 0,
+      actors: ActorSettings = ActorSettings()
+    ) {
       self.drainOnVersionUpgrade = drainOnVersionUpgrade
       self.drainGracePeriodMilliseconds = drainGracePeriodMilliseconds
+      self.actors = actors
     }
   }
 
@@ -36,6 +41,13 @@ package struct RunnerConfig: Hashable, Sendable {
     switch kind {
     case .normal(let normal): normal.drainGracePeriodMilliseconds
     case .serverless: 0
+    }
+  }
+
+  package var actorSettings: ActorSettings {
+    switch kind {
+    case .normal(let normal): normal.actors
+    case .serverless: ActorSettings()
     }
   }
 }
@@ -105,9 +117,10 @@ package struct Pool: Hashable, Sendable {
   /// Versions that have a living runner, greatest first; at most `Bounds.versionsShown`.
   package var versions: [VersionSummary]
   package var openDrains: Int
+  package var actors: ActorCounts
   package init(
     name: PoolName, config: RunnerConfig, target: TargetChange?, ownerUID: UInt32?,
-    versions: [VersionSummary], openDrains: Int
+    versions: [VersionSummary], openDrains: Int, actors: ActorCounts = ActorCounts()
   ) {
     self.name = name
     self.config = config
@@ -115,6 +128,7 @@ package struct Pool: Hashable, Sendable {
     self.ownerUID = ownerUID
     self.versions = versions
     self.openDrains = openDrains
+    self.actors = actors
   }
 }
 

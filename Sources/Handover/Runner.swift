@@ -57,13 +57,15 @@ package struct Runner: Hashable, Sendable {
   package var drainOrder: DrainOrderID?
   package var exitCode: Int32?
   package var detachReason: String
+  /// It understands actor commands; without it, it is given no actors.
+  package var takesActors: Bool
 
   package init(
     id: RunnerID, pool: PoolName, key: String, version: Version, totalSlots: UInt32, remainingSlots: UInt32,
     phase: RunnerPhase, link: RunnerLink?, isSilent: Bool, endsWithProcess: Bool, peer: Peer,
     metadata: [MetadataPair], registeredAtMilliseconds: Int64, linkChangedAtMilliseconds: Int64,
     endedAtMilliseconds: Int64?, end: RunnerEnd?, drainOrder: DrainOrderID?, exitCode: Int32?,
-    detachReason: String
+    detachReason: String, takesActors: Bool
   ) {
     self.id = id
     self.pool = pool
@@ -84,6 +86,7 @@ package struct Runner: Hashable, Sendable {
     self.drainOrder = drainOrder
     self.exitCode = exitCode
     self.detachReason = detachReason
+    self.takesActors = takesActors
   }
 }
 

@@ -3,11 +3,13 @@ enum ChangeSQL {
   static let begin = "BEGIN IMMEDIATE"
   static let commit = "COMMIT"
   static let readFleet = """
-    SELECT fleet_id, boot_id, last_revision, last_runner, last_order, last_attachment, ended_runners
+    SELECT fleet_id, boot_id, last_revision, last_runner, last_order, last_attachment, ended_runners,
+      last_actor, last_place, last_command
     FROM fleet
     """
   static let writeFleet = """
-    UPDATE fleet SET last_revision = ?, last_runner = ?, last_order = ?, last_attachment = ?, ended_runners = ?
+    UPDATE fleet SET last_revision = ?, last_runner = ?, last_order = ?, last_attachment = ?, ended_runners = ?,
+      last_actor = ?, last_place = ?, last_command = ?
     """
   static let nameFleet = "UPDATE fleet SET fleet_id = ?, boot_id = ?"
   static let dateDefaultNamespace = "UPDATE namespaces SET created_at_ms = ? WHERE id = 1"
@@ -17,22 +19,25 @@ enum ChangeSQL {
   static let readPool = """
     SELECT p.id, p.namespace_id, n.name, p.name, p.kind, p.drain_on_version_upgrade, p.grace_ms,
       p.config_metadata, p.config_encoded, p.owner_uid, p.target_change_id, t.version, t.previous_version,
-      t.cause, t.runner_id, t.at_ms, t.uid, t.gid, t.pid, t.program
+      t.cause, t.runner_id, t.at_ms, t.uid, t.gid, t.pid, t.program,
+      p.actor_fallback, p.actor_start_ms, p.actor_stop_ms, p.actor_backoff_ms, p.actor_reset_ms
     FROM pools p JOIN namespaces n ON n.id = p.namespace_id
       LEFT JOIN target_changes t ON t.id = p.target_change_id
     WHERE p.id = ?
     """
   static let readPoolVersions = """
-    SELECT version, ready, ready_attached, ready_attached_authorized, ready_slots, draining, draining_attached
+    SELECT version, ready, ready_attached, ready_attached_authorized, ready_slots, draining, draining_attached,
+      ready_free_slots
     FROM pool_versions WHERE pool_id = ? ORDER BY version
     """
   static let insertPool = "INSERT INTO pools (namespace_id, name) VALUES (?, ?) RETURNING id"
   static let writePool = """
     UPDATE pools SET kind = ?, drain_on_version_upgrade = ?, grace_ms = ?, config_metadata = ?,
-      config_encoded = ?, owner_uid = ?, target_change_id = ?
+      config_encoded = ?, owner_uid = ?, target_change_id = ?, actor_fallback = ?, actor_start_ms = ?,
+      actor_stop_ms = ?, actor_backoff_ms = ?, actor_reset_ms = ?
     WHERE id = ?
     """
-  static let writePoolVersion = "INSERT OR REPLACE INTO pool_versions VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+  static let writePoolVersion = "INSERT OR REPLACE INTO pool_versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
   static let deletePoolVersion = "DELETE FROM pool_versions WHERE pool_id = ? AND version = ?"
   static let insertTargetChange = """
     INSERT INTO target_changes
@@ -56,12 +61,13 @@ enum ChangeSQL {
   static let insertRunner = """
     INSERT INTO runners (id, pool_id, key, version, phase, link, authorized, total_slots, attachment,
       ends_with_process, uid, gid, pid, program, token_high, token_low, registered_at_ms,
-      link_changed_at_ms, metadata)
-    VALUES (?1, ?2, ?3, ?4, 1, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, ?16)
+      link_changed_at_ms, metadata, takes_actors)
+    VALUES (?1, ?2, ?3, ?4, 1, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, ?16, ?17)
     """
   static let attachRunner = """
     UPDATE runners SET link = 1, silent = 0, authorized = ?, total_slots = ?, attachment = ?,
-      ends_with_process = ?, uid = ?, gid = ?, pid = ?, program = ?, link_changed_at_ms = ?, metadata = ?
+      ends_with_process = ?, uid = ?, gid = ?, pid = ?, program = ?, link_changed_at_ms = ?, metadata = ?,
+      takes_actors = ?
     WHERE id = ?
     """
   static let detachRunner = "UPDATE runners SET link = 2, silent = 0, link_changed_at_ms = ? WHERE id = ?"
@@ -94,14 +100,14 @@ enum ChangeSQL {
     """
   static let markAcked = "UPDATE drain_orders SET state = 3, acked_at_ms = ? WHERE id = ?"
   static let endOrder = "UPDATE drain_orders SET state = ?, ended_at_ms = ? WHERE id = ?"
-  static let insertEvent = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+  static let insertEvent = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
   static let orderReadyBelow = """
     INSERT INTO drain_orders (id, runner_id, terms_id)
     SELECT ? + row_number() OVER (ORDER BY id), id, ?
     FROM runners INDEXED BY runners_ready WHERE phase = 1 AND pool_id = ? AND version < ?
     """
   static let newOrders = """
-    SELECT o.id, r.id, r.version, r.link, r.authorized, r.total_slots
+    SELECT o.id, r.id, r.version, r.link, r.authorized, r.total_slots, r.used_slots
     FROM drain_orders o JOIN runners r ON r.id = o.runner_id WHERE o.id > ? ORDER BY o.id
     """
   static let startDrainingNew =

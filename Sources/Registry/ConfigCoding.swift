@@ -7,6 +7,7 @@ struct ConfigColumns {
   var kind: Int?
   var drainOnVersionUpgrade: Bool?
   var graceMilliseconds: Int64 = 0
+  var actors = ActorSettings()
   var metadata: [UInt8]?
   var encoded: [UInt8]?
 
@@ -17,6 +18,7 @@ struct ConfigColumns {
       kind = Kind.normal.rawValue
       drainOnVersionUpgrade = normal.drainOnVersionUpgrade
       graceMilliseconds = normal.drainGracePeriodMilliseconds
+      actors = normal.actors
     case .serverless:
       kind = Kind.serverless.rawValue
     }
@@ -26,8 +28,8 @@ struct ConfigColumns {
 }
 
 extension Row {
-  /// The five columns from `column` on; nil where the pool has no config.
-  func config(_ column: Int32) -> RunnerConfig? {
+  /// The five columns from `column` on, and the five of its actors; nil where the pool has no config.
+  func config(_ column: Int32, actors: Int32) -> RunnerConfig? {
     guard let kind = ConfigColumns.Kind(rawValue: int(column)) else { return nil }
     let read: RunnerConfig.Kind =
       switch kind {
@@ -35,11 +37,33 @@ extension Row {
         .normal(
           RunnerConfig.Normal(
             drainOnVersionUpgrade: isNull(column + 1) ? nil : bool(column + 1),
-            drainGracePeriodMilliseconds: int64(column + 2)))
+            drainGracePeriodMilliseconds: int64(column + 2), actors: actorSettings(actors)))
       case .serverless: .serverless
       }
     return RunnerConfig(
       kind: read, metadata: MetadataCoding.decode(blob(column + 3)), encoded: blob(column + 4))
+  }
+
+  private func actorSettings(_ column: Int32) -> ActorSettings {
+    var settings = ActorSettings()
+    settings.fallsBackToOtherVersions = bool(column)
+    settings.startThresholdMilliseconds = int64(column + 1)
+    settings.stopThresholdMilliseconds = int64(column + 2)
+    settings.retryBackoffMilliseconds = int64(column + 3)
+    settings.retryResetMilliseconds = int64(column + 4)
+    return settings
+  }
+
+  /// pending, queued, starting, running, stopping, sleeping.
+  func actorCounts(_ column: Int32) -> ActorCounts {
+    var counts = ActorCounts()
+    counts.pending = int(column)
+    counts.queued = int(column + 1)
+    counts.starting = int(column + 2)
+    counts.running = int(column + 3)
+    counts.stopping = int(column + 4)
+    counts.sleeping = int(column + 5)
+    return counts
   }
 
   /// version, previous_version, cause, runner_id, at_ms, uid, gid, pid, program; nil where there is none.

@@ -7,6 +7,10 @@ struct Standing: Hashable {
   var isAttached: Bool
   var isAuthorized: Bool
   var totalSlots: UInt32
+  var usedSlots: Int64
+
+  /// A resume may offer fewer slots than are in use.
+  var freeSlots: Int64 { max(0, Int64(totalSlots) - usedSlots) }
 }
 
 /// The living runners of one pool and version, counted.
@@ -16,6 +20,7 @@ struct VersionCounts: Hashable {
   var readyAttached = 0
   var readyAttachedAuthorized = 0
   var readySlots: Int64 = 0
+  var readyFreeSlots: Int64 = 0
   var draining = 0
   var drainingAttached = 0
 
@@ -31,6 +36,7 @@ struct VersionCounts: Hashable {
     case .ready:
       ready += one
       readySlots += Int64(one) * Int64(standing.totalSlots)
+      readyFreeSlots += Int64(one) * standing.freeSlots
       if standing.isAttached {
         readyAttached += one
         if standing.isAuthorized { readyAttachedAuthorized += one }
@@ -41,7 +47,8 @@ struct VersionCounts: Hashable {
     }
     precondition(
       ready >= readyAttached && readyAttached >= readyAttachedAuthorized && readyAttachedAuthorized >= 0
-        && draining >= drainingAttached && drainingAttached >= 0 && readySlots >= 0,
+        && draining >= drainingAttached && drainingAttached >= 0 && readyFreeSlots >= 0
+        && readySlots >= readyFreeSlots,
       "counters of version \(version) do not add up: \(self)")
   }
 
@@ -49,7 +56,7 @@ struct VersionCounts: Hashable {
     VersionSummary(
       version: version, ready: ready, readyAttached: readyAttached,
       readyAttachedAuthorized: readyAttachedAuthorized, draining: draining, totalSlots: readySlots,
-      remainingSlots: readySlots)
+      remainingSlots: readyFreeSlots)
   }
 }
 
@@ -67,12 +74,16 @@ final class PoolRecord {
   /// Versions with a living runner, least first (and those whose last one has gone in this transaction).
   private(set) var versions: [VersionCounts]
 
+  private(set) var actors: ActorCounts
+
   private(set) var isChanged = false
+  private(set) var areActorsChanged = false
   private(set) var changedVersions: Set<Version> = []
 
   init(
     id: Int64, namespaceID: Int64, name: PoolName, config: RunnerConfig?, ownerUID: UInt32?,
-    target: TargetChange?, targetChangeID: Int64?, versions: [VersionCounts]
+    target: TargetChange?, targetChangeID: Int64?, versions: [VersionCounts],
+    actors: ActorCounts = ActorCounts()
   ) {
     self.id = id
     self.namespaceID = namespaceID
@@ -82,6 +93,7 @@ final class PoolRecord {
     self.target = target
     self.targetChangeID = targetChangeID
     self.versions = versions
+    self.actors = actors
   }
 
   var livingRunners: Int { versions.reduce(0) { $0 + $1.ready + $1.draining } }
@@ -102,6 +114,17 @@ final class PoolRecord {
     if let old { versions[index].remove(old) }
     if let new { versions[index].add(new) }
     changedVersions.insert(version)
+  }
+
+  /// An actor counts differently from now on; `old` is nil for a new one.
+  func recount(actor old: ActorLife?, to new: ActorLife) {
+    if let old {
+      actors[old.actorState] -= 1
+      if old.isQueued { actors.queued -= 1 }
+    }
+    actors[new.actorState] += 1
+    if new.isQueued { actors.queued += 1 }
+    areActorsChanged = true
   }
 
   /// Whose word moves this pool's target, supersedes its runners and changes its config.

@@ -2,7 +2,8 @@
 enum QuerySQL {
   private static let poolColumns = """
     p.id, n.name, p.name, p.kind, p.drain_on_version_upgrade, p.grace_ms, p.config_metadata, p.config_encoded,
-    p.owner_uid, t.version, t.previous_version, t.cause, t.runner_id, t.at_ms, t.uid, t.gid, t.pid, t.program
+    p.owner_uid, t.version, t.previous_version, t.cause, t.runner_id, t.at_ms, t.uid, t.gid, t.pid, t.program,
+    p.actor_fallback, p.actor_start_ms, p.actor_stop_ms, p.actor_backoff_ms, p.actor_reset_ms
     """
 
   private static let runnerColumns = """
@@ -10,7 +11,7 @@ enum QuerySQL {
     r.uid, r.gid, r.pid, r.program, r.metadata, r.registered_at_ms, r.link_changed_at_ms, r.ended_at_ms,
     r.end_cause, coalesce(r.drain_order_id, (
       SELECT o.id FROM drain_orders o WHERE o.runner_id = r.id AND o.state <= 3)),
-    r.exit_code, r.detach_reason
+    r.exit_code, r.detach_reason, r.takes_actors, max(0, r.free_slots)
     """
 
   private static let drainColumns = """
@@ -49,7 +50,8 @@ enum QuerySQL {
     WHERE p.kind IS NOT NULL AND n.name = ? AND p.name = ?
     """
   static let versions = """
-    SELECT version, ready, ready_attached, ready_attached_authorized, draining, ready_slots
+    SELECT version, ready, ready_attached, ready_attached_authorized, draining, ready_slots,
+      ready_free_slots
     FROM pool_versions WHERE pool_id = ? ORDER BY version DESC LIMIT ?
     """
   static let openDrains = "SELECT coalesce(sum(draining), 0) FROM pool_versions WHERE pool_id = ?"
@@ -118,7 +120,7 @@ enum QuerySQL {
   static let events = """
     SELECT e.revision, e.at_ms, e.kind, coalesce(n.name, m.name), coalesce(p.name, ''), e.runner_id,
       e.drain_order_id, e.version, e.detail, e.uid, e.gid, e.pid, e.program,
-      t.cause, t.reason, t.uid, t.gid, t.pid, t.program
+      t.cause, t.reason, t.uid, t.gid, t.pid, t.program, e.actor_id, e.generation
     FROM events e LEFT JOIN pools p ON p.id = e.pool_id LEFT JOIN namespaces n ON n.id = p.namespace_id
       LEFT JOIN namespaces m ON m.id = e.namespace_id
       LEFT JOIN drain_orders o ON e.kind = 12 AND o.id = e.drain_order_id

@@ -16,10 +16,12 @@ struct RunnerRecord {
   var endsWithProcess: Bool
   var peer: Peer
   var metadata: [UInt8]
+  var takesActors: Bool
+  var usedSlots: Int64
 
   static let columns = """
     id, pool_id, key, version, phase, link, silent, authorized, total_slots, attachment, ends_with_process,
-    uid, gid, pid, program, metadata
+    uid, gid, pid, program, metadata, takes_actors, used_slots
     """
 
   init(_ row: Row) {
@@ -36,6 +38,8 @@ struct RunnerRecord {
     endsWithProcess = row.bool(10)
     peer = row.peer(11)
     metadata = row.blob(15)
+    takesActors = row.bool(16)
+    usedSlots = row.int64(17)
   }
 
   /// One that has just come: ready and attached.
@@ -53,6 +57,8 @@ struct RunnerRecord {
     endsWithProcess = registration.endsWithProcess
     peer = registration.peer
     metadata = MetadataCoding.encode(registration.metadata)
+    takesActors = registration.takesActors
+    usedSlots = 0
   }
 
   var shownKey: String { key ?? String(id.rawValue) }
@@ -60,7 +66,7 @@ struct RunnerRecord {
   var standing: Standing {
     Standing(
       phase: isDraining ? .draining : .ready, isAttached: isAttached, isAuthorized: isAuthorized,
-      totalSlots: totalSlots)
+      totalSlots: totalSlots, usedSlots: usedSlots)
   }
 }
 
@@ -84,11 +90,25 @@ struct TokenDigest: Hashable {
 
   init(_ token: RegistrationToken) {
     var bytes = (token.high.bigEndian, token.low.bigEndian)
+    self = withUnsafeBytes(of: &bytes) { Self(hashing: $0) }
+  }
+
+  init(_ text: String) {
+    var text = text
+    self = text.withUTF8 { Self(hashing: UnsafeRawBufferPointer($0)) }
+  }
+
+  init(high: Int64, low: Int64) {
+    self.high = high
+    self.low = low
+  }
+
+  private init(hashing bytes: UnsafeRawBufferPointer) {
     var context = SHA2_CTX()
     var digest = [UInt8](repeating: 0, count: Int(SHA256_DIGEST_LENGTH))
     SHA256Init(&context)
-    withUnsafeBytes(of: &bytes) {
-      SHA256Update(&context, $0.baseAddress!.assumingMemoryBound(to: UInt8.self), $0.count)
+    if let base = bytes.baseAddress {
+      SHA256Update(&context, base.assumingMemoryBound(to: UInt8.self), bytes.count)
     }
     SHA256Final(&digest, &context)
     (high, low) = digest.withUnsafeBytes { bytes in

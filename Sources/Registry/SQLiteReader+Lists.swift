@@ -4,7 +4,7 @@ import Handover
 /// goes between two pages moves nobody from one to the other.
 extension SQLiteReader {
   /// Cuts the one element off that was read only to see whether there is a next page.
-  private func page<Element>(
+  func page<Element>(
     _ elements: [Element], _ size: Int, list: String, key: (Element) -> [String]
   ) -> PageOf<Element> {
     guard elements.count > size, let last = elements.prefix(size).last else {
@@ -25,7 +25,7 @@ extension SQLiteReader {
   }
 
   /// After which id a list by ids begins.
-  private func id(_ page: Page, list: String) -> Result<Int64, Refusal> {
+  func id(_ page: Page, list: String) -> Result<Int64, Refusal> {
     do throws(Refusal) {
       guard let key = try PageToken.key(in: page.token, list: list, columns: 1) else { return .success(0) }
       guard let id = Int64(key[0]), id >= 0 else { return .failure(PageToken.noToken) }
@@ -35,7 +35,7 @@ extension SQLiteReader {
     }
   }
 
-  private static func size(_ page: Page) -> Int { min(max(1, page.size), Bounds.pageSize) }
+  static func size(_ page: Page) -> Int { min(max(1, page.size), Bounds.pageSize) }
 
   // MARK: - Namespaces, configs, pools
 
@@ -53,7 +53,7 @@ extension SQLiteReader {
   }
 
   func config(_ name: PoolName) throws(DatabaseError) -> QueryAnswer.Content {
-    let found = try statements.pool.first(name.namespace, name.name) { $0.config(3) }
+    let found = try statements.pool.first(name.namespace, name.name) { $0.config(3, actors: 18) }
     guard case .some(.some(let config)) = found else { return .refused(Self.noConfig(name)) }
     return .config(config)
   }
@@ -66,7 +66,8 @@ extension SQLiteReader {
     case .success(let after):
       let found = try statements.pools.all(after[0], after[1], namespace, size + 1) { row in
         PoolConfig(
-          pool: PoolName(namespace: row.text(1), name: row.text(2)), config: row.config(3) ?? .automatic)
+          pool: PoolName(namespace: row.text(1), name: row.text(2)),
+          config: row.config(3, actors: 18) ?? .automatic)
       }
       return .configs(self.page(found, size, list: list) { [$0.pool.namespace, $0.pool.name] })
     }
@@ -107,7 +108,8 @@ extension SQLiteReader {
     init(_ row: Row) {
       id = row.int64(0)
       pool = Pool(
-        name: PoolName(namespace: row.text(1), name: row.text(2)), config: row.config(3) ?? .automatic,
+        name: PoolName(namespace: row.text(1), name: row.text(2)),
+        config: row.config(3, actors: 18) ?? .automatic,
         target: row.targetChange(9), ownerUID: row.isNull(8) ? nil : row.uint32(8), versions: [],
         openDrains: 0)
     }
@@ -119,8 +121,9 @@ extension SQLiteReader {
       VersionSummary(
         version: row.version(0), ready: row.int(1), readyAttached: row.int(2),
         readyAttachedAuthorized: row.int(3), draining: row.int(4), totalSlots: row.int64(5),
-        remainingSlots: row.int64(5))
+        remainingSlots: row.int64(6))
     }
+    pool.actors = try actors.ofPool.first(row.id) { $0.actorCounts(0) } ?? ActorCounts()
     pool.openDrains = try statements.openDrains.first(row.id) { $0.int(0) } ?? 0
     return pool
   }
@@ -204,14 +207,14 @@ extension SQLiteReader {
 
   // MARK: - Bounded scans of history
 
-  private struct Window {
+  struct Window {
     var after: Int64
     var end: Int64
     var isLast: Bool
   }
 
   /// Which ids one page of a history looks at. What is older than the first one kept is not looked for.
-  private func window(
+  func window(
     _ after: Int64, from least: Statement, latest: Int64
   ) throws(DatabaseError) -> Window {
     let first = try least.first { $0.optionalInt64(0) }.flatMap { $0 } ?? latest
@@ -220,7 +223,7 @@ extension SQLiteReader {
     return Window(after: start, end: end, isLast: end >= latest)
   }
 
-  private func bounded<Element>(
+  func bounded<Element>(
     _ page: PageOf<Element>, _ window: Window, list: String
   ) -> PageOf<Element> {
     guard page.next.isEmpty, !window.isLast else { return page }
@@ -234,13 +237,13 @@ extension Runner {
     self.init(
       id: RunnerID(id), pool: PoolName(namespace: row.text(1), name: row.text(2)),
       key: row.optionalText(3) ?? String(id), version: row.version(4), totalSlots: row.uint32(5),
-      remainingSlots: row.uint32(5), phase: RunnerPhase(rawValue: row.int(6)) ?? .lost,
+      remainingSlots: row.uint32(23), phase: RunnerPhase(rawValue: row.int(6)) ?? .lost,
       link: RunnerLink(rawValue: row.int(7)), isSilent: row.bool(8), endsWithProcess: row.bool(9),
       peer: row.peer(10), metadata: MetadataCoding.decode(row.blob(14)),
       registeredAtMilliseconds: row.int64(15), linkChangedAtMilliseconds: row.int64(16),
       endedAtMilliseconds: row.optionalInt64(17), end: RunnerEnd(rawValue: row.int(18)),
       drainOrder: row.optionalInt64(19).map { DrainOrderID($0) },
-      exitCode: row.isNull(20) ? nil : row.int32(20), detachReason: row.text(21))
+      exitCode: row.isNull(20) ? nil : row.int32(20), detachReason: row.text(21), takesActors: row.bool(22))
   }
 }
 

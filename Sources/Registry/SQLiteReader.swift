@@ -7,6 +7,7 @@ import Handover
 package final class SQLiteReader: StoreReader {
   let database: Database
   let statements: ReaderStatements
+  let actors: ActorReaderStatements
 
   /// How many rows one query looks at when it cannot find them by an index: what it has not reached is the
   /// next page's, so that a page may be short, even empty, and still name a next one.
@@ -19,6 +20,7 @@ package final class SQLiteReader: StoreReader {
       database = try Database(path: path, role: .reader)
       try Migrations.identify(database)
       statements = try ReaderStatements(database)
+      actors = try ActorReaderStatements(database)
     } catch let failure as StoreFailure {
       throw failure
     } catch let error as DatabaseError {
@@ -73,6 +75,10 @@ package final class SQLiteReader: StoreReader {
     case .drain(let id): try drain(id)
     case .events(let after, let namespace, let name, let limit):
       try events(after: after.rawValue, namespace: namespace, name: name, limit: limit, latest)
+    case .actor(let id): try actor(id)
+    case .actors(let filter, let page): try actors(filter, page)
+    case .commands(let runner, let after, let limitBytes):
+      try commands(of: runner, after: after, limitBytes: limitBytes)
     }
   }
 
@@ -83,7 +89,9 @@ package final class SQLiteReader: StoreReader {
     let isThere = stat(database.path + "-wal", &status) == 0
     return FleetCounts(
       namespaces: fixed.0, pools: fixed.1, ready: living.0, draining: living.1, detached: living.2,
-      ended: fixed.2, openDrains: living.1, walBytes: isThere ? Int64(status.st_size) : 0)
+      ended: fixed.2, openDrains: living.1,
+      actors: try actors.counts.first { $0.actorCounts(0) } ?? ActorCounts(),
+      walBytes: isThere ? Int64(status.st_size) : 0)
   }
 
   // MARK: - The log
@@ -131,6 +139,6 @@ extension Event {
       kind: EventKind(rawValue: row.int(2)) ?? .configPut, namespace: row.text(3), name: row.text(4),
       runner: row.optionalInt64(5).map { RunnerID($0) },
       drainOrder: row.optionalInt64(6).map { DrainOrderID($0) }, version: row.optionalVersion(7), who: who,
-      detail: detail)
+      detail: detail, actor: row.optionalInt64(19).map { ActorID($0) }, generation: row.optionalInt64(20))
   }
 }

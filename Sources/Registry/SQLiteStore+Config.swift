@@ -52,6 +52,12 @@ extension SQLiteStore {
         "pool \(name) has \(pool.livingRunners) living runners; drain them first (baton drain), "
           + "or replace the config instead")
     }
+    guard pool.actors.total == 0 else {
+      return .refused(
+        .failedPrecondition,
+        "pool \(name) has \(pool.actors.total) actors; destroy them first (baton actors), or replace the config instead"
+      )
+    }
     pool.config = nil
     pool.ownerUID = nil
     pool.setTarget(nil, id: nil)

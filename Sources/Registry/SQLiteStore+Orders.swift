@@ -39,6 +39,7 @@ extension SQLiteStore {
     draining.isDraining = true
     pool.recount(runner.version, from: runner.standing, to: draining.standing)
     try event(.drainOrdered, of: pool, runner: runner.id, order: id, version: runner.version)
+    if runner.usedSlots > 0 { try happen(.runnerDrains, toThoseOf: runner.id, of: pool) }
     return OpenOrder(id: id, runner: runner.id, state: .ordered, terms: terms)
   }
 
@@ -53,13 +54,15 @@ extension SQLiteStore {
     let last = work.ledger.lastOrder
     try statements.orderReadyBelow.run(last, termsID, pool.id, bound)
     var stops: [StopAcknowledgement] = []
+    var holders: [RunnerID] = []
     stops.reserveCapacity(expected)
     try statements.newOrders.forEach(last) { row in
       stops.append(
         StopAcknowledgement(runner: RunnerID(row.int64(1)), order: DrainOrderID(row.int64(0))))
       let ready = Standing(
         phase: .ready, isAttached: row.int(3) == RunnerLink.attached.rawValue, isAuthorized: row.bool(4),
-        totalSlots: row.uint32(5))
+        totalSlots: row.uint32(5), usedSlots: row.int64(6))
+      if ready.usedSlots > 0 { holders.append(RunnerID(row.int64(1))) }
       var draining = ready
       draining.phase = .draining
       pool.recount(row.version(2), from: ready, to: draining)
@@ -74,6 +77,7 @@ extension SQLiteStore {
       work.ledger.lastRevision, last, work.now.wallMilliseconds, EventKind.drainOrdered.rawValue, pool.id)
     work.ledger.lastOrder += Int64(stops.count)
     work.ledger.lastRevision += Int64(stops.count)
+    for holder in holders { try happen(.runnerDrains, toThoseOf: holder, of: pool) }
     return stops
   }
 
@@ -122,6 +126,7 @@ extension SQLiteStore {
       detail: Self.detail(cause, exitCode, reason))
     if let order { try end(order, as: Self.orderState(cause), of: pool, version: runner.version) }
     work.consequences.append(.runnerEnded(runner.id, cause))
+    if runner.usedSlots > 0 { try happen(.runnerEnded(cause), toThoseOf: runner.id, of: pool) }
   }
 
   static func orderState(_ cause: RunnerEnd) -> DrainState {

@@ -16,6 +16,7 @@ extension SQLiteStore {
   }
 
   func pool(_ id: Int64) throws(DatabaseError) -> PoolRecord {
+    work.touched.insert(id)
     if let known = work.pools[id] { return known }
     let versions = try statements.readPoolVersions.all(id) { row in
       var counts = VersionCounts(row.version(0))
@@ -25,14 +26,17 @@ extension SQLiteStore {
       counts.readySlots = row.int64(4)
       counts.draining = row.int(5)
       counts.drainingAttached = row.int(6)
+      counts.readyFreeSlots = row.int64(7)
       return counts
     }
+    let actors = try self.actors.readPoolActors.first(id) { $0.actorCounts(0) } ?? ActorCounts()
     let read = try statements.readPool.first(id) { row in
       PoolRecord(
         id: row.int64(0), namespaceID: row.int64(1),
         name: PoolName(namespace: row.text(2), name: row.text(3)),
-        config: row.config(4), ownerUID: row.isNull(9) ? nil : row.uint32(9), target: row.targetChange(11),
-        targetChangeID: row.optionalInt64(10), versions: versions)
+        config: row.config(4, actors: 20), ownerUID: row.isNull(9) ? nil : row.uint32(9),
+        target: row.targetChange(11),
+        targetChangeID: row.optionalInt64(10), versions: versions, actors: actors)
     }
     guard let read else {
       throw DatabaseError(code: .corrupt, message: "a runner is of pool \(id), which is not there")
@@ -51,6 +55,7 @@ extension SQLiteStore {
       targetChangeID: nil, versions: [])
     work.pools[id] = pool
     work.poolIDs[name] = id
+    work.touched.insert(id)
     return pool
   }
 
@@ -60,7 +65,15 @@ extension SQLiteStore {
       let config = ConfigColumns(pool.config)
       try statements.writePool.run(
         config.kind, config.drainOnVersionUpgrade, config.graceMilliseconds, config.metadata, config.encoded,
-        pool.ownerUID, pool.targetChangeID, pool.id)
+        pool.ownerUID, pool.targetChangeID, config.actors.fallsBackToOtherVersions,
+        config.actors.startThresholdMilliseconds, config.actors.stopThresholdMilliseconds,
+        config.actors.retryBackoffMilliseconds, config.actors.retryResetMilliseconds, pool.id)
+    }
+    if pool.areActorsChanged {
+      let actors = pool.actors
+      try self.actors.writePoolActors.run(
+        pool.id, actors.pending, actors.queued, actors.starting, actors.running, actors.stopping,
+        actors.sleeping)
     }
     for counts in pool.versions where pool.changedVersions.contains(counts.version) {
       if counts.isEmpty {
@@ -68,7 +81,7 @@ extension SQLiteStore {
       } else {
         try statements.writePoolVersion.run(
           pool.id, counts.version.number, counts.ready, counts.readyAttached, counts.readyAttachedAuthorized,
-          counts.readySlots, counts.draining, counts.drainingAttached)
+          counts.readySlots, counts.draining, counts.drainingAttached, counts.readyFreeSlots)
       }
     }
   }

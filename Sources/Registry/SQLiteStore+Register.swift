@@ -59,6 +59,7 @@ extension SQLiteStore {
     resumed.endsWithProcess = registration.endsWithProcess
     resumed.peer = registration.peer
     resumed.metadata = metadata
+    resumed.takesActors = registration.takesActors
 
     pool.recount(known.version, from: known.standing, to: resumed.standing)
     let plan = plan(pool)
@@ -67,7 +68,7 @@ extension SQLiteStore {
     // The same Register once more on the same connection: the same answer, and nothing new to tell.
     if known.attachment != registration.attachment || !known.isAttached || known.isSilent
       || known.totalSlots != resumed.totalSlots || known.metadata != metadata
-      || known.endsWithProcess != resumed.endsWithProcess
+      || known.endsWithProcess != resumed.endsWithProcess || known.takesActors != resumed.takesActors
     {
       try write(attached: resumed)
       try event(
@@ -91,7 +92,7 @@ extension SQLiteStore {
     try statements.attachRunner.run(
       runner.isAuthorized, runner.totalSlots, runner.attachment.rawValue, runner.endsWithProcess, peer.uid,
       peer.gid, peer.pid, peer.program, work.now.wallMilliseconds,
-      runner.metadata.isEmpty ? nil : runner.metadata, runner.id.rawValue)
+      runner.metadata.isEmpty ? nil : runner.metadata, runner.takesActors, runner.id.rawValue)
   }
 
   private func difference(
@@ -153,8 +154,8 @@ extension SQLiteStore {
       .notFound, "namespace \(name) does not exist; create it first (baton namespaces create \(name))")
   }
 
-  /// A pool's first runner makes its user the owner, and gives it a config where it has none.
-  private func prepare(_ pool: PoolRecord, for peer: Peer) throws(DatabaseError) -> Decision.Config {
+  /// A pool's first runner or actor makes its user the owner, and gives it a config where it has none.
+  func prepare(_ pool: PoolRecord, for peer: Peer) throws(DatabaseError) -> Decision.Config {
     if pool.ownerUID == nil { pool.ownerUID = peer.uid }
     guard pool.config == nil else { return .found }
     pool.config = .automatic
@@ -183,6 +184,6 @@ extension SQLiteStore {
       runner.id.rawValue, runner.poolID, runner.key, runner.version.number, runner.isAuthorized,
       runner.totalSlots, runner.attachment.rawValue, runner.endsWithProcess, peer.uid, peer.gid, peer.pid,
       peer.program, digest.high, digest.low, work.now.wallMilliseconds,
-      runner.metadata.isEmpty ? nil : runner.metadata)
+      runner.metadata.isEmpty ? nil : runner.metadata, runner.takesActors)
   }
 }

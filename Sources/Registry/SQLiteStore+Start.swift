@@ -10,6 +10,7 @@ extension SQLiteStore {
       try statements.nameFleet.run(Int64(bitPattern: newFleetID), bootID)
       try statements.dateDefaultNamespace.run(work.now.wallMilliseconds)
     } else {
+      try actors.restartClock.run(work.now.nanoseconds, work.now.wallMilliseconds)
       try loseLiving()
       try statements.nameFleet.run(Int64(bitPattern: fleetID), bootID)
     }
@@ -42,6 +43,9 @@ extension SQLiteStore {
       WHERE id IN (SELECT terms_id FROM drain_orders INDEXED BY drain_orders_open WHERE state <= 3)
       """
     ).run(now, times.lostThresholdMilliseconds * 1_000_000)
+    try actors.extendDeadlines.run(
+      now + times.lostThresholdMilliseconds * 1_000_000,
+      now + Bounds.actorStopMilliseconds.upperBound * 1_000_000)
   }
 
   func snapshot() throws(DatabaseError) -> FleetSnapshot {
@@ -60,7 +64,8 @@ extension SQLiteStore {
     ).all { OrderRecord($0).open }
     return FleetSnapshot(
       fleetID: try fleet().id, revision: Revision(work.ledger.lastRevision),
-      nextAttachment: AttachmentID(work.ledger.lastAttachment + 1), runners: runners, openOrders: orders)
+      nextAttachment: AttachmentID(work.ledger.lastAttachment + 1), runners: runners, openOrders: orders,
+      nextActorDue: try nextActorDue())
   }
 
   /// Those who are ready and those with an open order, by id.

@@ -24,14 +24,15 @@ extension SQLiteStore {
         SELECT pool_id, version, sum(phase = 1) AS ready, sum(phase = 1 AND link = 1) AS ready_attached,
           sum(phase = 1 AND link = 1 AND authorized) AS ready_attached_authorized,
           sum(iif(phase = 1, total_slots, 0)) AS ready_slots, sum(phase = 2) AS draining,
-          sum(phase = 2 AND link = 1) AS draining_attached
+          sum(phase = 2 AND link = 1) AS draining_attached,
+          sum(iif(phase = 1, max(0, free_slots), 0)) AS ready_free_slots
         FROM runners WHERE phase <= 2 GROUP BY pool_id, version)
       SELECT 'only counted ' || json_array(pool_id, version, ready, ready_attached, ready_attached_authorized,
-          ready_slots, draining, draining_attached)
+          ready_slots, draining, draining_attached, ready_free_slots)
         FROM (SELECT * FROM pool_versions EXCEPT SELECT * FROM counted)
       UNION ALL
       SELECT 'only there ' || json_array(pool_id, version, ready, ready_attached, ready_attached_authorized,
-          ready_slots, draining, draining_attached)
+          ready_slots, draining, draining_attached, ready_free_slots)
         FROM (SELECT * FROM counted EXCEPT SELECT * FROM pool_versions)
       """
     ),
@@ -81,6 +82,47 @@ extension SQLiteStore {
         OR coalesce((SELECT max(revision) FROM events), 0) <> last_revision
         OR coalesce((SELECT max(attachment) FROM runners), 0) > last_attachment
       """
+    ),
+    (
+      "slots in use that are not the actors held",
+      """
+      SELECT r.id || ': ' || r.used_slots || ' in the books' FROM runners r
+      WHERE r.used_slots <> (SELECT count(*) FROM actors a WHERE a.runner_id = r.id)
+      """
+    ),
+    (
+      "actors held by runners that have ended, or that may not hold them",
+      """
+      SELECT a.id FROM actors a LEFT JOIN runners r ON r.id = a.runner_id
+      WHERE (a.runner_id IS NULL) <> (a.state NOT IN (2, 3, 4))
+        OR a.runner_id IS NOT NULL AND (r.phase IS NULL OR r.phase > 2 OR r.phase = 2 AND a.state <> 4)
+      """
+    ),
+    (
+      "actors with half a state",
+      """
+      SELECT id FROM actors WHERE (stop_reason IS NULL) <> (state <> 4) OR state IN (3, 6) AND due_ns IS NOT NULL
+        OR state = 2 AND due_ns IS NULL OR command_acked > command_index OR state = 5 AND due_ns IS NOT alarm_ns
+      """
+    ),
+    (
+      "actor counters that differ from the actors",
+      """
+      WITH counted AS (
+        SELECT pool_id, sum(state = 1) AS pending, sum(state = 1 AND due_ns IS NULL) AS queued,
+          sum(state = 2) AS starting, sum(state = 3) AS running, sum(state = 4) AS stopping,
+          sum(state = 5) AS sleeping
+        FROM actors GROUP BY pool_id)
+      SELECT 'only counted ' || json_array(pool_id, pending, queued, starting, running, stopping, sleeping)
+        FROM (SELECT * FROM pool_actors EXCEPT SELECT * FROM counted)
+      UNION ALL
+      SELECT 'only there ' || json_array(pool_id, pending, queued, starting, running, stopping, sleeping)
+        FROM (SELECT * FROM counted EXCEPT SELECT * FROM pool_actors)
+      """
+    ),
+    (
+      "inputs of actors that are gone",
+      "SELECT actor_id FROM actor_inputs WHERE actor_id NOT IN (SELECT id FROM actors WHERE state < 6)"
     ),
     (
       "targets that are not the pool's last change",

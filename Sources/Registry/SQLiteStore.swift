@@ -10,6 +10,7 @@ import Handover
 package final class SQLiteStore: Store {
   let database: Database
   let statements: Statements
+  let actors: ActorStatements
   let bootID: String
   let daemonUID: UInt32
   let times: FleetTimes
@@ -20,6 +21,8 @@ package final class SQLiteStore: Store {
   private(set) var ledger: Ledger
   /// The transaction under way; between batches, an empty one.
   var work: Work
+  /// The last transaction had more slots to give out than it may: the next `.actorsDue` goes on.
+  var hasMoreToAllocate = false
   /// Once it has failed for good it stays so.
   private var fatal: StoreFailure?
   /// The last transaction failed: the next one writes something in any case, so that its success says that the disk takes
@@ -46,6 +49,7 @@ package final class SQLiteStore: Store {
     database = try Self.open(path)
     do throws(DatabaseError) {
       statements = try Statements(database)
+      actors = try ActorStatements(database)
       ledger = try Ledger(statements)
     } catch {
       throw error.storeFailure
@@ -76,6 +80,7 @@ package final class SQLiteStore: Store {
     try transact(at: now) { () throws(DatabaseError) in
       try nameFleet(newFleetID)
       try startLiving()
+      try settleActors()
       return try snapshot()
     }
   }
@@ -91,9 +96,14 @@ package final class SQLiteStore: Store {
     return try transact(at: now) { () throws(DatabaseError) in
       var results: [Result<MutationOutcome, Refusal>] = []
       results.reserveCapacity(batch.count)
-      for mutation in batch { results.append(try perform(mutation)) }
+      for mutation in batch {
+        results.append(try perform(mutation))
+        try settleActors()
+      }
+      if !work.commanded.isEmpty { work.consequences.append(.commandsIssued(work.commanded.sorted())) }
       return CommittedBatch(
-        results: results, consequences: work.consequences, revision: Revision(work.ledger.lastRevision))
+        results: results, consequences: work.consequences, revision: Revision(work.ledger.lastRevision),
+        changedActors: work.changedActors.sorted(), nextActorDue: try nextActorDue())
     }
   }
 
@@ -115,7 +125,32 @@ package final class SQLiteStore: Store {
     case .putConfig(let pool, let config, let who): try putConfig(pool, config, who: who)
     case .deleteConfig(let pool, let who): try deleteConfig(pool, who: who)
     case .drain(let command): try drain(command)
+    case .createActor(let creation):
+      switch try create(creation) {
+      case .failure(let refusal): .failure(refusal)
+      case .success((let actor, let isCreated)): try shown(actor, isCreated: isCreated)
+      }
+    case .changeActor(let id, let wish, let who):
+      switch try change(id, wish, who: who) {
+      case .failure(let refusal): .failure(refusal)
+      case .success(let actor): try shown(actor, isCreated: false)
+      }
+    case .actorReports(let attachment, let reports): try report(attachment, reports)
+    case .commandsAcked(let runner, let commands): try acknowledge(runner, commands)
+    case .actorsDue: try actorsDue()
     }
+  }
+
+  /// As it is once slots have been given out.
+  private func shown(_ actor: ActorRecord, isCreated: Bool) throws(DatabaseError) -> Outcome {
+    try settleActors()
+    return .success(
+      .actor(try view(actor), isCreated: isCreated, Revision(work.ledger.lastRevision)))
+  }
+
+  func nextActorDue() throws(DatabaseError) -> Int64? {
+    if hasMoreToAllocate { return work.now.nanoseconds }
+    return try actors.nextDue.first { $0.optionalInt64(0) }.flatMap { $0 }
   }
 
   // MARK: - The transaction
@@ -187,7 +222,8 @@ package final class SQLiteStore: Store {
 
   private func write(_ ledger: Ledger) throws(DatabaseError) {
     try statements.writeFleet.run(
-      ledger.lastRevision, ledger.lastRunner, ledger.lastOrder, ledger.lastAttachment, ledger.endedRunners)
+      ledger.lastRevision, ledger.lastRunner, ledger.lastOrder, ledger.lastAttachment, ledger.endedRunners,
+      ledger.lastActor, ledger.lastPlace, ledger.lastCommand)
   }
 }
 
@@ -205,13 +241,21 @@ struct Ledger: Hashable {
   var lastOrder: Int64
   var lastAttachment: Int64
   var endedRunners: Int64
+  var lastActor: Int64
+  var lastPlace: Int64
+  var lastCommand: Int64
 
   init(_ statements: Statements) throws(DatabaseError) {
     let read = try statements.readFleet.first { row in
-      (row.int64(2), row.int64(3), row.int64(4), row.int64(5), row.int64(6))
+      (
+        row.int64(2), row.int64(3), row.int64(4), row.int64(5), row.int64(6), row.int64(7), row.int64(8),
+        row.int64(9)
+      )
     }
     guard let read else { throw DatabaseError(code: .corrupt, message: "the fleet has no row") }
-    (lastRevision, lastRunner, lastOrder, lastAttachment, endedRunners) = read
+    (
+      lastRevision, lastRunner, lastOrder, lastAttachment, endedRunners, lastActor, lastPlace, lastCommand
+    ) = read
   }
 }
 
@@ -222,6 +266,16 @@ struct Work {
   var pools: [Int64: PoolRecord] = [:]
   var poolIDs: [PoolName: Int64] = [:]
   var consequences: [Consequence] = []
+  var actors: [ActorID: ActorRecord] = [:]
+  var changedActors: Set<ActorID> = []
+  /// Runners that have new commands.
+  var commanded: Set<RunnerID> = []
+  /// How many slots were given out.
+  var allocations = 0
+  /// Of the mutation under way: the pools that it looked at, the actors that want a slot, those that are not yet written.
+  var touched: Set<Int64> = []
+  var wanting: [Int64: [ActorRecord]] = [:]
+  var unwritten: [ActorRecord] = []
 
   init(now: Moment, ledger: Ledger) {
     self.now = now

@@ -5,7 +5,9 @@
 /// ended runners cost a registration nothing but a deeper tree. There is no foreign key between the large
 /// tables: history is pruned by age, each on its own.
 enum Schema {
-  static let migrations = [Migration(version: 1, statements: version1)]
+  static let migrations = [
+    Migration(version: 1, statements: version1), Migration(version: 2, statements: version2),
+  ]
 
   private static let version1 = [
     // One row: who this fleet is and how far its numbers have come. The numbers are kept here and not taken

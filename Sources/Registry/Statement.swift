@@ -150,6 +150,15 @@ final class Statement {
     while try step() { read(Row(statement: handle)) }
   }
 
+  /// Reads rows in order for as long as `read` wants more.
+  func read<each Value: Bindable>(
+    _ values: repeat each Value, whileWanted read: (Row) -> Bool
+  ) throws(DatabaseError) {
+    try bind(repeat each values)
+    defer { sqlite3_reset(handle) }
+    while try step(), read(Row(statement: handle)) {}
+  }
+
   /// Collects every row in order.
   func all<each Value: Bindable, Element>(
     _ values: repeat each Value, read: (Row) -> Element

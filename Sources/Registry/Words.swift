@@ -88,3 +88,16 @@ extension RunnerPhase {
     }
   }
 }
+
+extension ActorState {
+  var word: String {
+    switch self {
+    case .pending: "pending"
+    case .starting: "starting"
+    case .running: "running"
+    case .stopping: "stopping"
+    case .sleeping: "sleeping"
+    case .destroyed: "destroyed"
+    }
+  }
+}

@@ -77,6 +77,10 @@ final class AttachCall: Call {
   var liveness: Liveness.Slot?
   var isAckDue = false
   var endsWithProcess = false
+  /// How far its actors' commands have been sent on this connection; whether there are more, and are being read.
+  var commandCursor: Int64 = 0
+  var hasCommands = false
+  var isReadingCommands = false
 
   init(connection: Connection, stream: UInt32, startedAt: Int64, deadline: Int64?, settings: ServiceSettings)
   {
@@ -105,6 +109,20 @@ final class WatchCall: Call {
     self.name = name
     super.init(
       connection: connection, stream: stream, method: .watch, startedAt: startedAt, deadline: deadline)
+  }
+}
+
+/// Somebody who follows one actor.
+final class WatchActorCall: Call {
+  let actor: ActorID
+  /// It has changed since it was last read for.
+  var hasNews = true
+  var isReading = false
+
+  init(connection: Connection, stream: UInt32, startedAt: Int64, deadline: Int64?, actor: ActorID) {
+    self.actor = actor
+    super.init(
+      connection: connection, stream: stream, method: .watchActor, startedAt: startedAt, deadline: deadline)
   }
 }
 

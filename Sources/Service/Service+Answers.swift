@@ -33,7 +33,9 @@ extension Service {
       response.pointee.existing_order_ids = replyArena.array(existing.map { UInt64($0.rawValue) })
       response.pointee.revision = UInt64(revision.rawValue)
       reply(call, response, now)
-    case .registered, .applied, .stopping, .left:
+    case .actor(let actor, let isCreated, let revision):
+      self.answer(call, actor, isCreated: isCreated, UInt64(revision.rawValue), now)
+    case .registered, .applied, .stopping, .left, .reported:
       preconditionFailure("\(call.method) was answered with \(outcome)")
     }
   }
@@ -44,8 +46,12 @@ extension Service {
     switch (pending, result) {
     case (.unary(let call), .success(let answer)): self.answer(call, answer, now)
     case (.watch(let call), .success(let answer)): eventsRead(call, answer, now)
+    case (.watchActor(let call), .success(let answer)): actorRead(call, answer, now)
+    case (.commands(let call), .success(let answer)): commandsRead(call, answer, now)
     case (.unary(let call), .failure(let failure)): fail(call, Status(failure), now)
     case (.watch(let call), .failure(let failure)): fail(call, Status(failure), now)
+    case (.watchActor(let call), .failure(let failure)): fail(call, Status(failure), now)
+    case (.commands(let call), .failure(let failure)): fail(call, Status(failure), now)
     }
   }
 
@@ -84,8 +90,10 @@ extension Service {
       reply(call, response, now)
     case .runners, .runner, .drains, .drain: answerRunners(call, answer, now)
     case .pools, .pool: answerPools(call, answer, now)
+    case .actor(let actor): self.answer(call, actor, isCreated: false, revision, now)
+    case .actors(let page): self.answer(call, page, revision, now)
     case .refused(let refusal): fail(call, Status(refusal), now)
-    case .events: preconditionFailure("\(call.method) was answered with events")
+    case .events, .commands: preconditionFailure("\(call.method) was answered with \(answer.content)")
     }
   }
 
@@ -164,6 +172,7 @@ extension Service {
     response.pointee.runners_detached = UInt64(clamping: counts.detached)
     response.pointee.runners_ended = UInt64(clamping: counts.ended)
     response.pointee.open_drains = UInt64(clamping: counts.openDrains)
+    response.pointee.actors = Encode.actorCounts(counts.actors, replyArena)
     response.pointee.wal_bytes = UInt64(clamping: counts.walBytes)
     response.pointee.heartbeat_interval_ms = UInt32(clamping: settings.times.heartbeatIntervalMilliseconds)
     response.pointee.silent_threshold_ms = UInt32(clamping: settings.times.silentThresholdMilliseconds)

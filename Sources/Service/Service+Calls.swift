@@ -200,6 +200,7 @@ extension Service {
     switch call {
     case let watch as WatchCall: watchers.removeAll { $0 === watch }
     case let health as HealthCall: healthWatchers.removeAll { $0 === health }
+    case let actor as WatchActorCall: forget(actor)
     default: break
     }
   }

@@ -16,11 +16,13 @@ extension Service {
         try handleHere(call, payload, now)
       case .watch: try beginWatch(call, decode(payload), now)
       case .healthWatch: try beginHealthWatch(call, decode(payload), now)
-      case .createNamespace, .putRunnerConfig, .deleteRunnerConfig, .drain:
+      case .watchActor: try beginWatchActor(call, decode(payload))
+      case .createNamespace, .putRunnerConfig, .deleteRunnerConfig, .drain, .createActor, .getOrCreateActor,
+        .wakeActor, .sleepActor, .destroyActor:
         try ask(call, mutation(call, payload), now)
       case .getStatus, .listNamespaces, .getRunnerConfig, .listRunnerConfigs, .listRunners, .getRunner,
         .listPools,
-        .getPool, .listDrains, .getDrain:
+        .getPool, .listDrains, .getDrain, .getActor, .listActors:
         try ask(call, query(call.method, payload), now)
       }
     } catch let error as DecodeError {
@@ -70,6 +72,21 @@ extension Service {
     case .drain:
       let request: UnsafeMutablePointer<Baton__V1__DrainRequest> = try decode(payload)
       return .drain(try Requests.drain(request, who: who))
+    case .createActor, .getOrCreateActor:
+      return .createActor(
+        try Requests.creation(decode(payload), mayExist: call.method == .getOrCreateActor, who: who))
+    case .wakeActor:
+      let request: UnsafeMutablePointer<Baton__V1__WakeActorRequest> = try decode(payload)
+      return .changeActor(
+        ActorID(try Requests.id(request.pointee.actor_id, field: "actor_id")), .wake, who: who)
+    case .sleepActor:
+      let request: UnsafeMutablePointer<Baton__V1__SleepActorRequest> = try decode(payload)
+      return .changeActor(
+        ActorID(try Requests.id(request.pointee.actor_id, field: "actor_id")), .sleep, who: who)
+    case .destroyActor:
+      let request: UnsafeMutablePointer<Baton__V1__DestroyActorRequest> = try decode(payload)
+      return .changeActor(
+        ActorID(try Requests.id(request.pointee.actor_id, field: "actor_id")), .destroy, who: who)
     default: preconditionFailure("\(call.method) changes nothing")
     }
   }
@@ -106,6 +123,10 @@ extension Service {
     case .getDrain:
       let request: UnsafeMutablePointer<Baton__V1__GetDrainRequest> = try decode(payload)
       return .drain(DrainOrderID(try Requests.id(request.pointee.order_id, field: "order_id")))
+    case .getActor:
+      let request: UnsafeMutablePointer<Baton__V1__GetActorRequest> = try decode(payload)
+      return .actor(ActorID(try Requests.id(request.pointee.actor_id, field: "actor_id")))
+    case .listActors: return try Requests.actors(decode(payload))
     default: preconditionFailure("\(method) reads nothing")
     }
   }

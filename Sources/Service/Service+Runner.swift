@@ -29,6 +29,8 @@ extension Service {
         submit(
           .leave(attachment, exitCode: hasCode ? message.pointee.exit_code : nil, reason: reason),
           .leave(call))
+      case .actorEvents(let message): try actorsReported(call, message, now)
+      case .ackCommands(let message): try commandsReceived(call, message)
       case .unknown: break
       }
     } catch let error as DecodeError {
@@ -93,6 +95,7 @@ extension Service {
     nextAttachment = AttachmentID(attachment.rawValue + 1)
     call.deadline = nil
     call.endsWithProcess = registration.endsWithProcess
+    call.hasCommands = registration.takesActors
     submit(.register(registration), .register(call, attachment))
   }
 
@@ -131,6 +134,7 @@ extension Service {
       AttachResponses.registered(
         admission, RegisteredTerms(times: settings.times, fleetID: fleetID), replyArena), urgent: true, now)
     if let order = runners[runner]?.openOrder { sendStop(order, to: call, now) }
+    readCommands(for: call)
   }
 
   // MARK: - Stops

@@ -31,6 +31,10 @@ extension Service {
     if !gathered.heard.isEmpty { submitBackground(.heard(gathered.heard)) }
     if !gathered.delivered.isEmpty { submitBackground(.stopDelivered(gathered.delivered)) }
     if !gathered.acked.isEmpty { submitBackground(.stopAcked(gathered.acked)) }
+    // By id: the same turn gives the same changes in the same order.
+    for (runner, commands) in gathered.commandsAcked.sorted(by: { $0.key < $1.key }) {
+      submitBackground(.commandsAcked(runner, commands))
+    }
   }
 
   /// Whether nothing is on its way to the store or back.
@@ -47,6 +51,7 @@ extension Service {
       metrics.commitMutations.observe(Double(tickets.count))
       storeWorks(now)
       revision = max(revision, batch.revision)
+      actorsDueAt = batch.nextActorDue
       for (ticket, result) in zip(tickets, batch.results) {
         guard let pending = pendingMutations.removeValue(forKey: ticket) else { continue }
         settle(pending, result, now)
@@ -55,6 +60,7 @@ extension Service {
       earliestArrival = nil
       for consequence in batch.consequences { follow(consequence, arrival, nanoseconds, now) }
       wakeWatchers(now)
+      actorsChanged(batch.changedActors)
     case .failure(let failure):
       metrics.commitFailures &+= 1
       storeFails(failure, now)
@@ -83,7 +89,10 @@ extension Service {
       fail(call, Status(refusal), now)
     case (.stopping(let call), .failure(let refusal)), (.leave(let call), .failure(let refusal)):
       fail(call, Status(refusal), now)
+    case (.reports(let call), .failure(let refusal)): fail(call, Status(refusal), now)
     case (.stopping, .success), (.leave, .success): break
+    case (.reports(let call), .success(.reported(let acked, let refused))):
+      reported(call, acked: acked, refused: refused, now)
     case (.unary(let call), .success(let outcome)): answer(call, outcome, now)
     case (.unary(let call), .failure(let refusal)): fail(call, Status(refusal), now)
     case (.background(let mutation), .failure(let refusal)):
@@ -92,8 +101,8 @@ extension Service {
           .error, "a change was refused",
           [("change", .text("\(mutation)")), ("text", .text(refusal.message))]))
     case (.background, .success): break
-    case (.register, .success(let outcome)):
-      preconditionFailure("a registration was answered with \(outcome)")
+    case (.register, .success(let outcome)), (.reports, .success(let outcome)):
+      preconditionFailure("\(pending) was answered with \(outcome)")
     }
   }
 
@@ -102,7 +111,7 @@ extension Service {
     case .register(let call, _):
       metrics.registrations.add(.failed)
       fail(call, Status(failure), now)
-    case .stopping(let call), .leave(let call): fail(call, Status(failure), now)
+    case .stopping(let call), .leave(let call), .reports(let call): fail(call, Status(failure), now)
     case .unary(let call): fail(call, Status(failure), now)
     case .background(let mutation):
       retries.append(mutation)
@@ -172,6 +181,8 @@ extension Service {
     case .decided(let pool, let version, let runner, let decision):
       metrics.decisions.add(decision.upgrade)
       logDecision(pool, version, runner, decision, took)
+    case .commandsIssued(let runners): commandsIssued(runners)
+    case .actorDropped(let runner, let checkpoint): actorDropped(runner, checkpoint, now)
     case .targetChanged(let pool, let change):
       host.log(
         LogRecord(

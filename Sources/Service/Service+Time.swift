@@ -14,6 +14,7 @@ extension Service {
     if let due = orderDeadlines.next { next = min(next, due) }
     if let due = callDeadlines.next { next = min(next, due) }
     if let due = retryAt { next = min(next, due) }
+    if let due = actorsDueAt { next = min(next, due) }
     if !timed.isEmpty { next = min(next, timedSweepAt) }
     return next == .max ? nil : next
   }
@@ -24,6 +25,11 @@ extension Service {
     if let retryAt, retryAt <= time { retry() }
     if let due = liveness.nextSweep, due <= time { sweepRunners(now) }
     forceOrders(now)
+    if let due = actorsDueAt, due <= time {
+      // The commit that follows says when it is due again.
+      actorsDueAt = nil
+      submitBackground(.actorsDue)
+    }
     while let call = callDeadlines.takeDue(at: time) {
       guard !call.isOver, let deadline = call.deadline, deadline <= time else { continue }
       let text =
@@ -62,7 +68,8 @@ extension Service {
       let heard = attachments.filter { isNow(quiet: false, $0) }
       return heard.isEmpty ? nil : .heard(heard)
     case .register, .detached, .stopDelivered, .stopAcked, .stopping, .leave, .lose, .force, .createNamespace,
-      .putConfig, .deleteConfig, .drain:
+      .putConfig, .deleteConfig, .drain, .createActor, .changeActor, .actorReports, .commandsAcked,
+      .actorsDue:
       return mutation
     }
   }
@@ -136,7 +143,7 @@ extension Service {
         case let attach as AttachCall:
           closeAttach(
             attach, .daemonStopping, "the daemon is shutting down; come back with the same token", now)
-        case is WatchCall, is HealthCall:
+        case is WatchCall, is HealthCall, is WatchActorCall:
           fail(call, Status(.unavailable, "the daemon is shutting down: resume from the last revision"), now)
         default: break
         }

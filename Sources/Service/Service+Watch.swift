@@ -43,7 +43,7 @@ extension Service {
     pushHealth(health, now)
   }
 
-  private func replace(_ call: Call, by other: Call) {
+  func replace(_ call: Call, by other: Call) {
     call.isOver = true
     call.connection.remove(call)
     other.connection.calls.append(other)
@@ -67,15 +67,19 @@ extension Service {
   }
 
   /// The peer has taken what waited: whoever was held back for it goes on.
-  func resumeWatchers(on connection: Connection, _ now: Moment) {
-    guard !watchers.isEmpty else { return }
-    for case let watch as WatchCall in connection.calls where watch.cursor < revision && isReadingOn(watch) {
-      read(watch)
+  func resumeReaders(on connection: Connection) {
+    for call in connection.calls {
+      switch call {
+      case let attach as AttachCall: readCommands(for: attach)
+      case let watch as WatchCall where watch.cursor < revision && isReadingOn(watch): read(watch)
+      case let watch as WatchActorCall: read(watch)
+      default: break
+      }
     }
   }
 
   /// Nothing more is read for who has not taken what it was sent.
-  private func isReadingOn(_ watch: WatchCall) -> Bool {
+  func isReadingOn(_ watch: Call) -> Bool {
     let waiting =
       watch.connection.mode == .console
       ? watch.connection.output.byteCount : watch.connection.output.byteCount(stream: watch.stream)

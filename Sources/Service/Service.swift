@@ -46,6 +46,9 @@ package final class Service {
 
   var watchers: [WatchCall] = []
   var healthWatchers: [HealthCall] = []
+  var actorWatchers: [ActorID: [WatchActorCall]] = [:]
+  /// When something happens to an actor by itself.
+  var actorsDueAt: Int64?
   var isShuttingDown = false
   let startedAt: Moment
 
@@ -57,6 +60,7 @@ package final class Service {
     nextAttachment = snapshot.nextAttachment
     liveness = Liveness(times: settings.times, now: now.nanoseconds)
     startedAt = now
+    actorsDueAt = snapshot.nextActorDue
     for runner in snapshot.runners {
       let attachment = Attachment(runner: runner.id, id: runner.attachment)
       let slot = liveness.add(attachment, isAttached: false, now: now.nanoseconds)
@@ -88,14 +92,18 @@ package final class Service {
     var acked: [StopAcknowledgement] = []
     var detached: [Attachment] = []
     var heard: [Attachment] = []
+    var commandsAcked: [RunnerID: [ActorCheckpoint]] = [:]
 
-    var isEmpty: Bool { delivered.isEmpty && acked.isEmpty && detached.isEmpty && heard.isEmpty }
+    var isEmpty: Bool {
+      delivered.isEmpty && acked.isEmpty && detached.isEmpty && heard.isEmpty && commandsAcked.isEmpty
+    }
   }
 
   enum PendingMutation {
     case register(AttachCall, AttachmentID)
     case stopping(AttachCall)
     case leave(AttachCall)
+    case reports(AttachCall)
     case unary(Call)
     /// Nobody waits for it, but it must happen: retried until it does.
     case background(Mutation)
@@ -104,6 +112,8 @@ package final class Service {
   enum PendingQuery {
     case unary(Call)
     case watch(WatchCall)
+    case watchActor(WatchActorCall)
+    case commands(AttachCall)
   }
 
   // MARK: - Connections
@@ -236,7 +246,7 @@ package final class Service {
       case .failed: return .close
       }
     }
-    resumeWatchers(on: connection, now)
+    resumeReaders(on: connection)
     return connection.isClosing && connection.output.isEmpty ? .close : .idle
   }
 

@@ -16,6 +16,10 @@ package struct ServiceMetrics {
   package var stopDeliveries: UInt64 = 0
   package var stopRedeliveries: UInt64 = 0
   package var heartbeats: UInt64 = 0
+  package var actorsCreated: UInt64 = 0
+  package var actorCommands: UInt64 = 0
+  package var actorReports: UInt64 = 0
+  package var actorReportsRefused: UInt64 = 0
   package var connectionsOpened: UInt64 = 0
   package var connectionsRefused: UInt64 = 0
   package var commits: UInt64 = 0
@@ -83,6 +87,13 @@ package struct ServiceMetrics {
       ("baton_stop_deliveries_total", "Stops that the kernel took.", stopDeliveries),
       ("baton_stop_redeliveries_total", "Of those, the repeated ones.", stopRedeliveries),
       ("baton_heartbeats_total", "Heartbeats received.", heartbeats),
+      ("baton_actors_created_total", "Actors created.", actorsCreated),
+      ("baton_actor_commands_total", "Actor commands sent, repeated ones too.", actorCommands),
+      ("baton_actor_reports_total", "Actor events received, repeated ones too.", actorReports),
+      (
+        "baton_actor_reports_refused_total", "Of those, the ones of a generation that no longer counts.",
+        actorReportsRefused
+      ),
       ("baton_connections_opened_total", "Connections accepted.", connectionsOpened),
       ("baton_connections_refused_total", "Connections refused.", connectionsRefused),
       ("baton_commits_total", "Transactions committed.", commits),

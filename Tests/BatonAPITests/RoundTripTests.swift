@@ -33,7 +33,7 @@ import Testing
       peer: who,
       metadata: full ? pairs : [], registeredAtMilliseconds: 1, linkChangedAtMilliseconds: 2,
       endedAtMilliseconds: full ? 3 : nil, end: end, drainOrder: full ? DrainOrderID(9) : nil,
-      exitCode: full ? 0 : nil, detachReason: full ? "done" : "")
+      exitCode: full ? 0 : nil, detachReason: full ? "done" : "", takesActors: true)
   }
 
   @Test(arguments: RunnerPhase.allCases, [RunnerLink.attached, .detached])

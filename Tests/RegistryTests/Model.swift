@@ -94,6 +94,9 @@ struct Model {
       guard living(name).isEmpty else { return .failedPrecondition }
       pools[name] = Pool()
     case .drain(let command): return drain(command)
+    // Actors have a model of their own: `ActorLife` for each, `Allocator` for their slots.
+    case .createActor, .changeActor, .actorReports, .commandsAcked, .actorsDue:
+      preconditionFailure("no actors here: \(mutation)")
     }
     return nil
   }

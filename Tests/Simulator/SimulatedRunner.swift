@@ -134,7 +134,7 @@ final class SimulatedRunner: SimulatedWorker {
       // Its other connection lives; this simulated runner has only one.
       case .resumedElsewhere, nil: break
       }
-    case .unknown: world.violate("runner \(pid) got an unknown message")
+    case .actorCommands, .ackEvents, .unknown: world.violate("runner \(pid) got a message that is not for it")
     }
   }
 

@@ -1477,7 +1477,7 @@ const ProtobufCMessageDescriptor baton__v1__get_status_request__descriptor =
   (ProtobufCMessageInit) baton__v1__get_status_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__get_status_response__field_descriptors[22] =
+static const ProtobufCFieldDescriptor baton__v1__get_status_response__field_descriptors[23] =
 {
   {
     "daemon_version",
@@ -1743,8 +1743,21 @@ static const ProtobufCFieldDescriptor baton__v1__get_status_response__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "actors",
+    23,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__GetStatusResponse, actors),
+    &baton__v1__actor_counts__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__get_status_response__field_indices_by_name[] = {
+  22,   /* field[22] = actors */
   9,   /* field[9] = connections */
   0,   /* field[0] = daemon_version */
   21,   /* field[21] = default_drain_grace_ms */
@@ -1771,7 +1784,7 @@ static const unsigned baton__v1__get_status_response__field_indices_by_name[] = 
 static const ProtobufCIntRange baton__v1__get_status_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 22 }
+  { 0, 23 }
 };
 const ProtobufCMessageDescriptor baton__v1__get_status_response__descriptor =
 {
@@ -1781,7 +1794,7 @@ const ProtobufCMessageDescriptor baton__v1__get_status_response__descriptor =
   "Baton__V1__GetStatusResponse",
   "baton.v1",
   sizeof(Baton__V1__GetStatusResponse),
-  22,
+  23,
   baton__v1__get_status_response__field_descriptors,
   baton__v1__get_status_response__field_indices_by_name,
   1,  baton__v1__get_status_response__number_ranges,

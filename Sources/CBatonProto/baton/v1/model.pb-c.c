@@ -424,6 +424,51 @@ void   baton__v1__pool__free_unpacked
   assert(message->base.descriptor == &baton__v1__pool__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   baton__v1__actor_counts__init
+                     (Baton__V1__ActorCounts         *message)
+{
+  static const Baton__V1__ActorCounts init_value = BATON__V1__ACTOR_COUNTS__INIT;
+  *message = init_value;
+}
+size_t baton__v1__actor_counts__get_packed_size
+                     (const Baton__V1__ActorCounts *message)
+{
+  assert(message->base.descriptor == &baton__v1__actor_counts__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__actor_counts__pack
+                     (const Baton__V1__ActorCounts *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__actor_counts__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__actor_counts__pack_to_buffer
+                     (const Baton__V1__ActorCounts *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__actor_counts__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__ActorCounts *
+       baton__v1__actor_counts__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__ActorCounts *)
+     protobuf_c_message_unpack (&baton__v1__actor_counts__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__actor_counts__free_unpacked
+                     (Baton__V1__ActorCounts *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__actor_counts__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   baton__v1__namespace__init
                      (Baton__V1__Namespace         *message)
 {
@@ -732,7 +777,7 @@ const ProtobufCMessageDescriptor baton__v1__runner__metadata_entry__descriptor =
   (ProtobufCMessageInit) baton__v1__runner__metadata_entry__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__runner__field_descriptors[20] =
+static const ProtobufCFieldDescriptor baton__v1__runner__field_descriptors[21] =
 {
   {
     "id",
@@ -974,6 +1019,18 @@ static const ProtobufCFieldDescriptor baton__v1__runner__field_descriptors[20] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "takes_actors",
+    21,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__Runner, takes_actors),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__runner__field_indices_by_name[] = {
   19,   /* field[19] = detach_reason */
@@ -994,13 +1051,14 @@ static const unsigned baton__v1__runner__field_indices_by_name[] = {
   13,   /* field[13] = registered_at_ms */
   6,   /* field[6] = remaining_slots */
   9,   /* field[9] = silent */
+  20,   /* field[20] = takes_actors */
   5,   /* field[5] = total_slots */
   4,   /* field[4] = version */
 };
 static const ProtobufCIntRange baton__v1__runner__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 20 }
+  { 0, 21 }
 };
 const ProtobufCMessageDescriptor baton__v1__runner__descriptor =
 {
@@ -1010,7 +1068,7 @@ const ProtobufCMessageDescriptor baton__v1__runner__descriptor =
   "Baton__V1__Runner",
   "baton.v1",
   sizeof(Baton__V1__Runner),
-  20,
+  21,
   baton__v1__runner__field_descriptors,
   baton__v1__runner__field_indices_by_name,
   1,  baton__v1__runner__number_ranges,
@@ -1378,7 +1436,7 @@ const ProtobufCMessageDescriptor baton__v1__runner_config__descriptor =
   (ProtobufCMessageInit) baton__v1__runner_config__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__normal_runners__field_descriptors[2] =
+static const ProtobufCFieldDescriptor baton__v1__normal_runners__field_descriptors[7] =
 {
   {
     "drain_on_version_upgrade",
@@ -1404,15 +1462,80 @@ static const ProtobufCFieldDescriptor baton__v1__normal_runners__field_descripto
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "fallback_to_other_versions",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__NormalRunners, fallback_to_other_versions),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "actor_start_threshold_ms",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__NormalRunners, actor_start_threshold_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "actor_stop_threshold_ms",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__NormalRunners, actor_stop_threshold_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "actor_retry_backoff_ms",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__NormalRunners, actor_retry_backoff_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "actor_retry_reset_ms",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__NormalRunners, actor_retry_reset_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__normal_runners__field_indices_by_name[] = {
+  5,   /* field[5] = actor_retry_backoff_ms */
+  6,   /* field[6] = actor_retry_reset_ms */
+  3,   /* field[3] = actor_start_threshold_ms */
+  4,   /* field[4] = actor_stop_threshold_ms */
   1,   /* field[1] = drain_grace_period_ms */
   0,   /* field[0] = drain_on_version_upgrade */
+  2,   /* field[2] = fallback_to_other_versions */
 };
 static const ProtobufCIntRange baton__v1__normal_runners__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor baton__v1__normal_runners__descriptor =
 {
@@ -1422,7 +1545,7 @@ const ProtobufCMessageDescriptor baton__v1__normal_runners__descriptor =
   "Baton__V1__NormalRunners",
   "baton.v1",
   sizeof(Baton__V1__NormalRunners),
-  2,
+  7,
   baton__v1__normal_runners__field_descriptors,
   baton__v1__normal_runners__field_indices_by_name,
   1,  baton__v1__normal_runners__number_ranges,
@@ -1653,7 +1776,7 @@ const ProtobufCMessageDescriptor baton__v1__target_change__descriptor =
   (ProtobufCMessageInit) baton__v1__target_change__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__pool__field_descriptors[8] =
+static const ProtobufCFieldDescriptor baton__v1__pool__field_descriptors[9] =
 {
   {
     "namespace",
@@ -1751,8 +1874,21 @@ static const ProtobufCFieldDescriptor baton__v1__pool__field_descriptors[8] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "actors",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__Pool, actors),
+    &baton__v1__actor_counts__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__pool__field_indices_by_name[] = {
+  8,   /* field[8] = actors */
   2,   /* field[2] = config */
   1,   /* field[1] = name */
   0,   /* field[0] = namespace */
@@ -1765,7 +1901,7 @@ static const unsigned baton__v1__pool__field_indices_by_name[] = {
 static const ProtobufCIntRange baton__v1__pool__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor baton__v1__pool__descriptor =
 {
@@ -1775,11 +1911,101 @@ const ProtobufCMessageDescriptor baton__v1__pool__descriptor =
   "Baton__V1__Pool",
   "baton.v1",
   sizeof(Baton__V1__Pool),
-  8,
+  9,
   baton__v1__pool__field_descriptors,
   baton__v1__pool__field_indices_by_name,
   1,  baton__v1__pool__number_ranges,
   (ProtobufCMessageInit) baton__v1__pool__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__actor_counts__field_descriptors[5] =
+{
+  {
+    "pending",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__ActorCounts, pending),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "starting",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__ActorCounts, starting),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "running",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__ActorCounts, running),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "stopping",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__ActorCounts, stopping),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "sleeping",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__ActorCounts, sleeping),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__actor_counts__field_indices_by_name[] = {
+  0,   /* field[0] = pending */
+  2,   /* field[2] = running */
+  4,   /* field[4] = sleeping */
+  1,   /* field[1] = starting */
+  3,   /* field[3] = stopping */
+};
+static const ProtobufCIntRange baton__v1__actor_counts__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor baton__v1__actor_counts__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.ActorCounts",
+  "ActorCounts",
+  "Baton__V1__ActorCounts",
+  "baton.v1",
+  sizeof(Baton__V1__ActorCounts),
+  5,
+  baton__v1__actor_counts__field_descriptors,
+  baton__v1__actor_counts__field_indices_by_name,
+  1,  baton__v1__actor_counts__number_ranges,
+  (ProtobufCMessageInit) baton__v1__actor_counts__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor baton__v1__namespace__field_descriptors[2] =
@@ -2096,7 +2322,7 @@ const ProtobufCMessageDescriptor baton__v1__held__descriptor =
   (ProtobufCMessageInit) baton__v1__held__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__event__field_descriptors[10] =
+static const ProtobufCFieldDescriptor baton__v1__event__field_descriptors[12] =
 {
   {
     "revision",
@@ -2218,11 +2444,37 @@ static const ProtobufCFieldDescriptor baton__v1__event__field_descriptors[10] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "actor_id",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__Event, actor_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "generation",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__Event, generation),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__event__field_indices_by_name[] = {
+  10,   /* field[10] = actor_id */
   1,   /* field[1] = at_ms */
   9,   /* field[9] = detail */
   6,   /* field[6] = drain_order_id */
+  11,   /* field[11] = generation */
   2,   /* field[2] = kind */
   4,   /* field[4] = name */
   3,   /* field[3] = namespace */
@@ -2234,7 +2486,7 @@ static const unsigned baton__v1__event__field_indices_by_name[] = {
 static const ProtobufCIntRange baton__v1__event__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 10 }
+  { 0, 12 }
 };
 const ProtobufCMessageDescriptor baton__v1__event__descriptor =
 {
@@ -2244,7 +2496,7 @@ const ProtobufCMessageDescriptor baton__v1__event__descriptor =
   "Baton__V1__Event",
   "baton.v1",
   sizeof(Baton__V1__Event),
-  10,
+  12,
   baton__v1__event__field_descriptors,
   baton__v1__event__field_indices_by_name,
   1,  baton__v1__event__number_ranges,
@@ -2459,7 +2711,7 @@ const ProtobufCEnumDescriptor baton__v1__target_cause__descriptor =
   baton__v1__target_cause__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue baton__v1__event_kind__enum_values_by_number[19] =
+static const ProtobufCEnumValue baton__v1__event_kind__enum_values_by_number[26] =
 {
   { "EVENT_KIND_UNSPECIFIED", "BATON__V1__EVENT_KIND__EVENT_KIND_UNSPECIFIED", 0 },
   { "EVENT_KIND_NAMESPACE_CREATED", "BATON__V1__EVENT_KIND__EVENT_KIND_NAMESPACE_CREATED", 1 },
@@ -2480,12 +2732,26 @@ static const ProtobufCEnumValue baton__v1__event_kind__enum_values_by_number[19]
   { "EVENT_KIND_DRAIN_FORCED", "BATON__V1__EVENT_KIND__EVENT_KIND_DRAIN_FORCED", 16 },
   { "EVENT_KIND_DRAIN_RUNNER_LOST", "BATON__V1__EVENT_KIND__EVENT_KIND_DRAIN_RUNNER_LOST", 17 },
   { "EVENT_KIND_DRAIN_CANCELLED", "BATON__V1__EVENT_KIND__EVENT_KIND_DRAIN_CANCELLED", 18 },
+  { "EVENT_KIND_ACTOR_CREATED", "BATON__V1__EVENT_KIND__EVENT_KIND_ACTOR_CREATED", 19 },
+  { "EVENT_KIND_ACTOR_PENDING", "BATON__V1__EVENT_KIND__EVENT_KIND_ACTOR_PENDING", 20 },
+  { "EVENT_KIND_ACTOR_STARTING", "BATON__V1__EVENT_KIND__EVENT_KIND_ACTOR_STARTING", 21 },
+  { "EVENT_KIND_ACTOR_RUNNING", "BATON__V1__EVENT_KIND__EVENT_KIND_ACTOR_RUNNING", 22 },
+  { "EVENT_KIND_ACTOR_STOPPING", "BATON__V1__EVENT_KIND__EVENT_KIND_ACTOR_STOPPING", 23 },
+  { "EVENT_KIND_ACTOR_SLEEPING", "BATON__V1__EVENT_KIND__EVENT_KIND_ACTOR_SLEEPING", 24 },
+  { "EVENT_KIND_ACTOR_DESTROYED", "BATON__V1__EVENT_KIND__EVENT_KIND_ACTOR_DESTROYED", 25 },
 };
 static const ProtobufCIntRange baton__v1__event_kind__value_ranges[] = {
-{0, 0},{0, 19}
+{0, 0},{0, 26}
 };
-static const ProtobufCEnumValueIndex baton__v1__event_kind__enum_values_by_name[19] =
+static const ProtobufCEnumValueIndex baton__v1__event_kind__enum_values_by_name[26] =
 {
+  { "EVENT_KIND_ACTOR_CREATED", 19 },
+  { "EVENT_KIND_ACTOR_DESTROYED", 25 },
+  { "EVENT_KIND_ACTOR_PENDING", 20 },
+  { "EVENT_KIND_ACTOR_RUNNING", 22 },
+  { "EVENT_KIND_ACTOR_SLEEPING", 24 },
+  { "EVENT_KIND_ACTOR_STARTING", 21 },
+  { "EVENT_KIND_ACTOR_STOPPING", 23 },
   { "EVENT_KIND_CONFIG_DELETED", 3 },
   { "EVENT_KIND_CONFIG_PUT", 2 },
   { "EVENT_KIND_DRAIN_ACKED", 14 },
@@ -2513,9 +2779,9 @@ const ProtobufCEnumDescriptor baton__v1__event_kind__descriptor =
   "EventKind",
   "Baton__V1__EventKind",
   "baton.v1",
-  19,
+  26,
   baton__v1__event_kind__enum_values_by_number,
-  19,
+  26,
   baton__v1__event_kind__enum_values_by_name,
   1,
   baton__v1__event_kind__value_ranges,

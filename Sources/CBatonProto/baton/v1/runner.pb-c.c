@@ -508,7 +508,727 @@ void   baton__v1__close__free_unpacked
   assert(message->base.descriptor == &baton__v1__close__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor baton__v1__attach_request__field_descriptors[5] =
+void   baton__v1__actor_checkpoint__init
+                     (Baton__V1__ActorCheckpoint         *message)
+{
+  static const Baton__V1__ActorCheckpoint init_value = BATON__V1__ACTOR_CHECKPOINT__INIT;
+  *message = init_value;
+}
+size_t baton__v1__actor_checkpoint__get_packed_size
+                     (const Baton__V1__ActorCheckpoint *message)
+{
+  assert(message->base.descriptor == &baton__v1__actor_checkpoint__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__actor_checkpoint__pack
+                     (const Baton__V1__ActorCheckpoint *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__actor_checkpoint__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__actor_checkpoint__pack_to_buffer
+                     (const Baton__V1__ActorCheckpoint *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__actor_checkpoint__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__ActorCheckpoint *
+       baton__v1__actor_checkpoint__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__ActorCheckpoint *)
+     protobuf_c_message_unpack (&baton__v1__actor_checkpoint__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__actor_checkpoint__free_unpacked
+                     (Baton__V1__ActorCheckpoint *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__actor_checkpoint__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__actor_commands__init
+                     (Baton__V1__ActorCommands         *message)
+{
+  static const Baton__V1__ActorCommands init_value = BATON__V1__ACTOR_COMMANDS__INIT;
+  *message = init_value;
+}
+size_t baton__v1__actor_commands__get_packed_size
+                     (const Baton__V1__ActorCommands *message)
+{
+  assert(message->base.descriptor == &baton__v1__actor_commands__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__actor_commands__pack
+                     (const Baton__V1__ActorCommands *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__actor_commands__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__actor_commands__pack_to_buffer
+                     (const Baton__V1__ActorCommands *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__actor_commands__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__ActorCommands *
+       baton__v1__actor_commands__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__ActorCommands *)
+     protobuf_c_message_unpack (&baton__v1__actor_commands__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__actor_commands__free_unpacked
+                     (Baton__V1__ActorCommands *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__actor_commands__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__actor_command__init
+                     (Baton__V1__ActorCommand         *message)
+{
+  static const Baton__V1__ActorCommand init_value = BATON__V1__ACTOR_COMMAND__INIT;
+  *message = init_value;
+}
+size_t baton__v1__actor_command__get_packed_size
+                     (const Baton__V1__ActorCommand *message)
+{
+  assert(message->base.descriptor == &baton__v1__actor_command__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__actor_command__pack
+                     (const Baton__V1__ActorCommand *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__actor_command__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__actor_command__pack_to_buffer
+                     (const Baton__V1__ActorCommand *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__actor_command__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__ActorCommand *
+       baton__v1__actor_command__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__ActorCommand *)
+     protobuf_c_message_unpack (&baton__v1__actor_command__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__actor_command__free_unpacked
+                     (Baton__V1__ActorCommand *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__actor_command__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__start_actor__init
+                     (Baton__V1__StartActor         *message)
+{
+  static const Baton__V1__StartActor init_value = BATON__V1__START_ACTOR__INIT;
+  *message = init_value;
+}
+size_t baton__v1__start_actor__get_packed_size
+                     (const Baton__V1__StartActor *message)
+{
+  assert(message->base.descriptor == &baton__v1__start_actor__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__start_actor__pack
+                     (const Baton__V1__StartActor *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__start_actor__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__start_actor__pack_to_buffer
+                     (const Baton__V1__StartActor *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__start_actor__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__StartActor *
+       baton__v1__start_actor__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__StartActor *)
+     protobuf_c_message_unpack (&baton__v1__start_actor__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__start_actor__free_unpacked
+                     (Baton__V1__StartActor *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__start_actor__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__stop_actor__init
+                     (Baton__V1__StopActor         *message)
+{
+  static const Baton__V1__StopActor init_value = BATON__V1__STOP_ACTOR__INIT;
+  *message = init_value;
+}
+size_t baton__v1__stop_actor__get_packed_size
+                     (const Baton__V1__StopActor *message)
+{
+  assert(message->base.descriptor == &baton__v1__stop_actor__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__stop_actor__pack
+                     (const Baton__V1__StopActor *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__stop_actor__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__stop_actor__pack_to_buffer
+                     (const Baton__V1__StopActor *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__stop_actor__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__StopActor *
+       baton__v1__stop_actor__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__StopActor *)
+     protobuf_c_message_unpack (&baton__v1__stop_actor__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__stop_actor__free_unpacked
+                     (Baton__V1__StopActor *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__stop_actor__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__drop_actor__init
+                     (Baton__V1__DropActor         *message)
+{
+  static const Baton__V1__DropActor init_value = BATON__V1__DROP_ACTOR__INIT;
+  *message = init_value;
+}
+size_t baton__v1__drop_actor__get_packed_size
+                     (const Baton__V1__DropActor *message)
+{
+  assert(message->base.descriptor == &baton__v1__drop_actor__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__drop_actor__pack
+                     (const Baton__V1__DropActor *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__drop_actor__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__drop_actor__pack_to_buffer
+                     (const Baton__V1__DropActor *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__drop_actor__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__DropActor *
+       baton__v1__drop_actor__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__DropActor *)
+     protobuf_c_message_unpack (&baton__v1__drop_actor__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__drop_actor__free_unpacked
+                     (Baton__V1__DropActor *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__drop_actor__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__ack_commands__init
+                     (Baton__V1__AckCommands         *message)
+{
+  static const Baton__V1__AckCommands init_value = BATON__V1__ACK_COMMANDS__INIT;
+  *message = init_value;
+}
+size_t baton__v1__ack_commands__get_packed_size
+                     (const Baton__V1__AckCommands *message)
+{
+  assert(message->base.descriptor == &baton__v1__ack_commands__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__ack_commands__pack
+                     (const Baton__V1__AckCommands *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__ack_commands__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__ack_commands__pack_to_buffer
+                     (const Baton__V1__AckCommands *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__ack_commands__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__AckCommands *
+       baton__v1__ack_commands__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__AckCommands *)
+     protobuf_c_message_unpack (&baton__v1__ack_commands__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__ack_commands__free_unpacked
+                     (Baton__V1__AckCommands *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__ack_commands__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__actor_events__init
+                     (Baton__V1__ActorEvents         *message)
+{
+  static const Baton__V1__ActorEvents init_value = BATON__V1__ACTOR_EVENTS__INIT;
+  *message = init_value;
+}
+size_t baton__v1__actor_events__get_packed_size
+                     (const Baton__V1__ActorEvents *message)
+{
+  assert(message->base.descriptor == &baton__v1__actor_events__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__actor_events__pack
+                     (const Baton__V1__ActorEvents *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__actor_events__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__actor_events__pack_to_buffer
+                     (const Baton__V1__ActorEvents *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__actor_events__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__ActorEvents *
+       baton__v1__actor_events__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__ActorEvents *)
+     protobuf_c_message_unpack (&baton__v1__actor_events__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__actor_events__free_unpacked
+                     (Baton__V1__ActorEvents *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__actor_events__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__actor_event__init
+                     (Baton__V1__ActorEvent         *message)
+{
+  static const Baton__V1__ActorEvent init_value = BATON__V1__ACTOR_EVENT__INIT;
+  *message = init_value;
+}
+size_t baton__v1__actor_event__get_packed_size
+                     (const Baton__V1__ActorEvent *message)
+{
+  assert(message->base.descriptor == &baton__v1__actor_event__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__actor_event__pack
+                     (const Baton__V1__ActorEvent *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__actor_event__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__actor_event__pack_to_buffer
+                     (const Baton__V1__ActorEvent *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__actor_event__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__ActorEvent *
+       baton__v1__actor_event__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__ActorEvent *)
+     protobuf_c_message_unpack (&baton__v1__actor_event__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__actor_event__free_unpacked
+                     (Baton__V1__ActorEvent *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__actor_event__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__actor_running__init
+                     (Baton__V1__ActorRunning         *message)
+{
+  static const Baton__V1__ActorRunning init_value = BATON__V1__ACTOR_RUNNING__INIT;
+  *message = init_value;
+}
+size_t baton__v1__actor_running__get_packed_size
+                     (const Baton__V1__ActorRunning *message)
+{
+  assert(message->base.descriptor == &baton__v1__actor_running__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__actor_running__pack
+                     (const Baton__V1__ActorRunning *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__actor_running__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__actor_running__pack_to_buffer
+                     (const Baton__V1__ActorRunning *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__actor_running__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__ActorRunning *
+       baton__v1__actor_running__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__ActorRunning *)
+     protobuf_c_message_unpack (&baton__v1__actor_running__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__actor_running__free_unpacked
+                     (Baton__V1__ActorRunning *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__actor_running__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__actor_stopped__init
+                     (Baton__V1__ActorStopped         *message)
+{
+  static const Baton__V1__ActorStopped init_value = BATON__V1__ACTOR_STOPPED__INIT;
+  *message = init_value;
+}
+size_t baton__v1__actor_stopped__get_packed_size
+                     (const Baton__V1__ActorStopped *message)
+{
+  assert(message->base.descriptor == &baton__v1__actor_stopped__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__actor_stopped__pack
+                     (const Baton__V1__ActorStopped *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__actor_stopped__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__actor_stopped__pack_to_buffer
+                     (const Baton__V1__ActorStopped *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__actor_stopped__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__ActorStopped *
+       baton__v1__actor_stopped__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__ActorStopped *)
+     protobuf_c_message_unpack (&baton__v1__actor_stopped__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__actor_stopped__free_unpacked
+                     (Baton__V1__ActorStopped *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__actor_stopped__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__actor_start_refused__init
+                     (Baton__V1__ActorStartRefused         *message)
+{
+  static const Baton__V1__ActorStartRefused init_value = BATON__V1__ACTOR_START_REFUSED__INIT;
+  *message = init_value;
+}
+size_t baton__v1__actor_start_refused__get_packed_size
+                     (const Baton__V1__ActorStartRefused *message)
+{
+  assert(message->base.descriptor == &baton__v1__actor_start_refused__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__actor_start_refused__pack
+                     (const Baton__V1__ActorStartRefused *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__actor_start_refused__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__actor_start_refused__pack_to_buffer
+                     (const Baton__V1__ActorStartRefused *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__actor_start_refused__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__ActorStartRefused *
+       baton__v1__actor_start_refused__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__ActorStartRefused *)
+     protobuf_c_message_unpack (&baton__v1__actor_start_refused__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__actor_start_refused__free_unpacked
+                     (Baton__V1__ActorStartRefused *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__actor_start_refused__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__actor_intent__init
+                     (Baton__V1__ActorIntent         *message)
+{
+  static const Baton__V1__ActorIntent init_value = BATON__V1__ACTOR_INTENT__INIT;
+  *message = init_value;
+}
+size_t baton__v1__actor_intent__get_packed_size
+                     (const Baton__V1__ActorIntent *message)
+{
+  assert(message->base.descriptor == &baton__v1__actor_intent__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__actor_intent__pack
+                     (const Baton__V1__ActorIntent *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__actor_intent__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__actor_intent__pack_to_buffer
+                     (const Baton__V1__ActorIntent *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__actor_intent__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__ActorIntent *
+       baton__v1__actor_intent__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__ActorIntent *)
+     protobuf_c_message_unpack (&baton__v1__actor_intent__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__actor_intent__free_unpacked
+                     (Baton__V1__ActorIntent *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__actor_intent__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__actor_set_alarm__init
+                     (Baton__V1__ActorSetAlarm         *message)
+{
+  static const Baton__V1__ActorSetAlarm init_value = BATON__V1__ACTOR_SET_ALARM__INIT;
+  *message = init_value;
+}
+size_t baton__v1__actor_set_alarm__get_packed_size
+                     (const Baton__V1__ActorSetAlarm *message)
+{
+  assert(message->base.descriptor == &baton__v1__actor_set_alarm__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__actor_set_alarm__pack
+                     (const Baton__V1__ActorSetAlarm *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__actor_set_alarm__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__actor_set_alarm__pack_to_buffer
+                     (const Baton__V1__ActorSetAlarm *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__actor_set_alarm__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__ActorSetAlarm *
+       baton__v1__actor_set_alarm__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__ActorSetAlarm *)
+     protobuf_c_message_unpack (&baton__v1__actor_set_alarm__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__actor_set_alarm__free_unpacked
+                     (Baton__V1__ActorSetAlarm *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__actor_set_alarm__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__actor_held__init
+                     (Baton__V1__ActorHeld         *message)
+{
+  static const Baton__V1__ActorHeld init_value = BATON__V1__ACTOR_HELD__INIT;
+  *message = init_value;
+}
+size_t baton__v1__actor_held__get_packed_size
+                     (const Baton__V1__ActorHeld *message)
+{
+  assert(message->base.descriptor == &baton__v1__actor_held__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__actor_held__pack
+                     (const Baton__V1__ActorHeld *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__actor_held__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__actor_held__pack_to_buffer
+                     (const Baton__V1__ActorHeld *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__actor_held__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__ActorHeld *
+       baton__v1__actor_held__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__ActorHeld *)
+     protobuf_c_message_unpack (&baton__v1__actor_held__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__actor_held__free_unpacked
+                     (Baton__V1__ActorHeld *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__actor_held__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__ack_events__init
+                     (Baton__V1__AckEvents         *message)
+{
+  static const Baton__V1__AckEvents init_value = BATON__V1__ACK_EVENTS__INIT;
+  *message = init_value;
+}
+size_t baton__v1__ack_events__get_packed_size
+                     (const Baton__V1__AckEvents *message)
+{
+  assert(message->base.descriptor == &baton__v1__ack_events__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__ack_events__pack
+                     (const Baton__V1__AckEvents *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__ack_events__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__ack_events__pack_to_buffer
+                     (const Baton__V1__AckEvents *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__ack_events__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__AckEvents *
+       baton__v1__ack_events__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__AckEvents *)
+     protobuf_c_message_unpack (&baton__v1__ack_events__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__ack_events__free_unpacked
+                     (Baton__V1__AckEvents *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__ack_events__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+static const ProtobufCFieldDescriptor baton__v1__attach_request__field_descriptors[7] =
 {
   {
     "register",
@@ -570,8 +1290,34 @@ static const ProtobufCFieldDescriptor baton__v1__attach_request__field_descripto
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "actor_events",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__AttachRequest, message_case),
+    offsetof(Baton__V1__AttachRequest, actor_events),
+    &baton__v1__actor_events__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "ack_commands",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__AttachRequest, message_case),
+    offsetof(Baton__V1__AttachRequest, ack_commands),
+    &baton__v1__ack_commands__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__attach_request__field_indices_by_name[] = {
+  6,   /* field[6] = ack_commands */
+  5,   /* field[5] = actor_events */
   4,   /* field[4] = detach */
   1,   /* field[1] = heartbeat */
   0,   /* field[0] = register */
@@ -581,7 +1327,7 @@ static const unsigned baton__v1__attach_request__field_indices_by_name[] = {
 static const ProtobufCIntRange baton__v1__attach_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor baton__v1__attach_request__descriptor =
 {
@@ -591,14 +1337,14 @@ const ProtobufCMessageDescriptor baton__v1__attach_request__descriptor =
   "Baton__V1__AttachRequest",
   "baton.v1",
   sizeof(Baton__V1__AttachRequest),
-  5,
+  7,
   baton__v1__attach_request__field_descriptors,
   baton__v1__attach_request__field_indices_by_name,
   1,  baton__v1__attach_request__number_ranges,
   (ProtobufCMessageInit) baton__v1__attach_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__attach_response__field_descriptors[4] =
+static const ProtobufCFieldDescriptor baton__v1__attach_response__field_descriptors[6] =
 {
   {
     "registered",
@@ -648,8 +1394,34 @@ static const ProtobufCFieldDescriptor baton__v1__attach_response__field_descript
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "actor_commands",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__AttachResponse, message_case),
+    offsetof(Baton__V1__AttachResponse, actor_commands),
+    &baton__v1__actor_commands__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "ack_events",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__AttachResponse, message_case),
+    offsetof(Baton__V1__AttachResponse, ack_events),
+    &baton__v1__ack_events__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__attach_response__field_indices_by_name[] = {
+  5,   /* field[5] = ack_events */
+  4,   /* field[4] = actor_commands */
   3,   /* field[3] = close */
   1,   /* field[1] = heartbeat_ack */
   0,   /* field[0] = registered */
@@ -658,7 +1430,7 @@ static const unsigned baton__v1__attach_response__field_indices_by_name[] = {
 static const ProtobufCIntRange baton__v1__attach_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor baton__v1__attach_response__descriptor =
 {
@@ -668,7 +1440,7 @@ const ProtobufCMessageDescriptor baton__v1__attach_response__descriptor =
   "Baton__V1__AttachResponse",
   "baton.v1",
   sizeof(Baton__V1__AttachResponse),
-  4,
+  6,
   baton__v1__attach_response__field_descriptors,
   baton__v1__attach_response__field_indices_by_name,
   1,  baton__v1__attach_response__number_ranges,
@@ -726,7 +1498,7 @@ const ProtobufCMessageDescriptor baton__v1__register__metadata_entry__descriptor
   (ProtobufCMessageInit) baton__v1__register__metadata_entry__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__register__field_descriptors[8] =
+static const ProtobufCFieldDescriptor baton__v1__register__field_descriptors[9] =
 {
   {
     "namespace",
@@ -824,6 +1596,18 @@ static const ProtobufCFieldDescriptor baton__v1__register__field_descriptors[8] 
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "takes_actors",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__Register, takes_actors),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__register__field_indices_by_name[] = {
   6,   /* field[6] = ends_with_process */
@@ -831,6 +1615,7 @@ static const unsigned baton__v1__register__field_indices_by_name[] = {
   7,   /* field[7] = metadata */
   1,   /* field[1] = name */
   0,   /* field[0] = namespace */
+  8,   /* field[8] = takes_actors */
   5,   /* field[5] = token */
   4,   /* field[4] = total_slots */
   3,   /* field[3] = version */
@@ -838,7 +1623,7 @@ static const unsigned baton__v1__register__field_indices_by_name[] = {
 static const ProtobufCIntRange baton__v1__register__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor baton__v1__register__descriptor =
 {
@@ -848,7 +1633,7 @@ const ProtobufCMessageDescriptor baton__v1__register__descriptor =
   "Baton__V1__Register",
   "baton.v1",
   sizeof(Baton__V1__Register),
-  8,
+  9,
   baton__v1__register__field_descriptors,
   baton__v1__register__field_indices_by_name,
   1,  baton__v1__register__number_ranges,
@@ -1388,6 +2173,828 @@ const ProtobufCMessageDescriptor baton__v1__close__descriptor =
   baton__v1__close__field_indices_by_name,
   1,  baton__v1__close__number_ranges,
   (ProtobufCMessageInit) baton__v1__close__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__actor_checkpoint__field_descriptors[3] =
+{
+  {
+    "actor_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__ActorCheckpoint, actor_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "generation",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__ActorCheckpoint, generation),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "index",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__ActorCheckpoint, index),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__actor_checkpoint__field_indices_by_name[] = {
+  0,   /* field[0] = actor_id */
+  1,   /* field[1] = generation */
+  2,   /* field[2] = index */
+};
+static const ProtobufCIntRange baton__v1__actor_checkpoint__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor baton__v1__actor_checkpoint__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.ActorCheckpoint",
+  "ActorCheckpoint",
+  "Baton__V1__ActorCheckpoint",
+  "baton.v1",
+  sizeof(Baton__V1__ActorCheckpoint),
+  3,
+  baton__v1__actor_checkpoint__field_descriptors,
+  baton__v1__actor_checkpoint__field_indices_by_name,
+  1,  baton__v1__actor_checkpoint__number_ranges,
+  (ProtobufCMessageInit) baton__v1__actor_checkpoint__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__actor_commands__field_descriptors[1] =
+{
+  {
+    "commands",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__ActorCommands, n_commands),
+    offsetof(Baton__V1__ActorCommands, commands),
+    &baton__v1__actor_command__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__actor_commands__field_indices_by_name[] = {
+  0,   /* field[0] = commands */
+};
+static const ProtobufCIntRange baton__v1__actor_commands__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor baton__v1__actor_commands__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.ActorCommands",
+  "ActorCommands",
+  "Baton__V1__ActorCommands",
+  "baton.v1",
+  sizeof(Baton__V1__ActorCommands),
+  1,
+  baton__v1__actor_commands__field_descriptors,
+  baton__v1__actor_commands__field_indices_by_name,
+  1,  baton__v1__actor_commands__number_ranges,
+  (ProtobufCMessageInit) baton__v1__actor_commands__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__actor_command__field_descriptors[4] =
+{
+  {
+    "checkpoint",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__ActorCommand, checkpoint),
+    &baton__v1__actor_checkpoint__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "start",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__ActorCommand, command_case),
+    offsetof(Baton__V1__ActorCommand, start),
+    &baton__v1__start_actor__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "stop",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__ActorCommand, command_case),
+    offsetof(Baton__V1__ActorCommand, stop),
+    &baton__v1__stop_actor__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "drop",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__ActorCommand, command_case),
+    offsetof(Baton__V1__ActorCommand, drop),
+    &baton__v1__drop_actor__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__actor_command__field_indices_by_name[] = {
+  0,   /* field[0] = checkpoint */
+  3,   /* field[3] = drop */
+  1,   /* field[1] = start */
+  2,   /* field[2] = stop */
+};
+static const ProtobufCIntRange baton__v1__actor_command__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor baton__v1__actor_command__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.ActorCommand",
+  "ActorCommand",
+  "Baton__V1__ActorCommand",
+  "baton.v1",
+  sizeof(Baton__V1__ActorCommand),
+  4,
+  baton__v1__actor_command__field_descriptors,
+  baton__v1__actor_command__field_indices_by_name,
+  1,  baton__v1__actor_command__number_ranges,
+  (ProtobufCMessageInit) baton__v1__actor_command__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__start_actor__field_descriptors[5] =
+{
+  {
+    "namespace",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__StartActor, namespace_),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "name",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__StartActor, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "key",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__StartActor, key),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "input",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__StartActor, input),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "start_within_ms",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__StartActor, start_within_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__start_actor__field_indices_by_name[] = {
+  3,   /* field[3] = input */
+  2,   /* field[2] = key */
+  1,   /* field[1] = name */
+  0,   /* field[0] = namespace */
+  4,   /* field[4] = start_within_ms */
+};
+static const ProtobufCIntRange baton__v1__start_actor__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor baton__v1__start_actor__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.StartActor",
+  "StartActor",
+  "Baton__V1__StartActor",
+  "baton.v1",
+  sizeof(Baton__V1__StartActor),
+  5,
+  baton__v1__start_actor__field_descriptors,
+  baton__v1__start_actor__field_indices_by_name,
+  1,  baton__v1__start_actor__number_ranges,
+  (ProtobufCMessageInit) baton__v1__start_actor__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__stop_actor__field_descriptors[2] =
+{
+  {
+    "reason",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__StopActor, reason),
+    &baton__v1__actor_stop_reason__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "remaining_ms",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__StopActor, remaining_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__stop_actor__field_indices_by_name[] = {
+  0,   /* field[0] = reason */
+  1,   /* field[1] = remaining_ms */
+};
+static const ProtobufCIntRange baton__v1__stop_actor__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor baton__v1__stop_actor__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.StopActor",
+  "StopActor",
+  "Baton__V1__StopActor",
+  "baton.v1",
+  sizeof(Baton__V1__StopActor),
+  2,
+  baton__v1__stop_actor__field_descriptors,
+  baton__v1__stop_actor__field_indices_by_name,
+  1,  baton__v1__stop_actor__number_ranges,
+  (ProtobufCMessageInit) baton__v1__stop_actor__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+#define baton__v1__drop_actor__field_descriptors NULL
+#define baton__v1__drop_actor__field_indices_by_name NULL
+#define baton__v1__drop_actor__number_ranges NULL
+const ProtobufCMessageDescriptor baton__v1__drop_actor__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.DropActor",
+  "DropActor",
+  "Baton__V1__DropActor",
+  "baton.v1",
+  sizeof(Baton__V1__DropActor),
+  0,
+  baton__v1__drop_actor__field_descriptors,
+  baton__v1__drop_actor__field_indices_by_name,
+  0,  baton__v1__drop_actor__number_ranges,
+  (ProtobufCMessageInit) baton__v1__drop_actor__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__ack_commands__field_descriptors[1] =
+{
+  {
+    "commands",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__AckCommands, n_commands),
+    offsetof(Baton__V1__AckCommands, commands),
+    &baton__v1__actor_checkpoint__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__ack_commands__field_indices_by_name[] = {
+  0,   /* field[0] = commands */
+};
+static const ProtobufCIntRange baton__v1__ack_commands__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor baton__v1__ack_commands__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.AckCommands",
+  "AckCommands",
+  "Baton__V1__AckCommands",
+  "baton.v1",
+  sizeof(Baton__V1__AckCommands),
+  1,
+  baton__v1__ack_commands__field_descriptors,
+  baton__v1__ack_commands__field_indices_by_name,
+  1,  baton__v1__ack_commands__number_ranges,
+  (ProtobufCMessageInit) baton__v1__ack_commands__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__actor_events__field_descriptors[1] =
+{
+  {
+    "events",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__ActorEvents, n_events),
+    offsetof(Baton__V1__ActorEvents, events),
+    &baton__v1__actor_event__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__actor_events__field_indices_by_name[] = {
+  0,   /* field[0] = events */
+};
+static const ProtobufCIntRange baton__v1__actor_events__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor baton__v1__actor_events__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.ActorEvents",
+  "ActorEvents",
+  "Baton__V1__ActorEvents",
+  "baton.v1",
+  sizeof(Baton__V1__ActorEvents),
+  1,
+  baton__v1__actor_events__field_descriptors,
+  baton__v1__actor_events__field_indices_by_name,
+  1,  baton__v1__actor_events__number_ranges,
+  (ProtobufCMessageInit) baton__v1__actor_events__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__actor_event__field_descriptors[7] =
+{
+  {
+    "checkpoint",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__ActorEvent, checkpoint),
+    &baton__v1__actor_checkpoint__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "running",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__ActorEvent, event_case),
+    offsetof(Baton__V1__ActorEvent, running),
+    &baton__v1__actor_running__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "stopped",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__ActorEvent, event_case),
+    offsetof(Baton__V1__ActorEvent, stopped),
+    &baton__v1__actor_stopped__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "start_refused",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__ActorEvent, event_case),
+    offsetof(Baton__V1__ActorEvent, start_refused),
+    &baton__v1__actor_start_refused__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "intent",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__ActorEvent, event_case),
+    offsetof(Baton__V1__ActorEvent, intent),
+    &baton__v1__actor_intent__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "set_alarm",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__ActorEvent, event_case),
+    offsetof(Baton__V1__ActorEvent, set_alarm),
+    &baton__v1__actor_set_alarm__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "held",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__ActorEvent, event_case),
+    offsetof(Baton__V1__ActorEvent, held),
+    &baton__v1__actor_held__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__actor_event__field_indices_by_name[] = {
+  0,   /* field[0] = checkpoint */
+  6,   /* field[6] = held */
+  4,   /* field[4] = intent */
+  1,   /* field[1] = running */
+  5,   /* field[5] = set_alarm */
+  3,   /* field[3] = start_refused */
+  2,   /* field[2] = stopped */
+};
+static const ProtobufCIntRange baton__v1__actor_event__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 7 }
+};
+const ProtobufCMessageDescriptor baton__v1__actor_event__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.ActorEvent",
+  "ActorEvent",
+  "Baton__V1__ActorEvent",
+  "baton.v1",
+  sizeof(Baton__V1__ActorEvent),
+  7,
+  baton__v1__actor_event__field_descriptors,
+  baton__v1__actor_event__field_indices_by_name,
+  1,  baton__v1__actor_event__number_ranges,
+  (ProtobufCMessageInit) baton__v1__actor_event__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+#define baton__v1__actor_running__field_descriptors NULL
+#define baton__v1__actor_running__field_indices_by_name NULL
+#define baton__v1__actor_running__number_ranges NULL
+const ProtobufCMessageDescriptor baton__v1__actor_running__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.ActorRunning",
+  "ActorRunning",
+  "Baton__V1__ActorRunning",
+  "baton.v1",
+  sizeof(Baton__V1__ActorRunning),
+  0,
+  baton__v1__actor_running__field_descriptors,
+  baton__v1__actor_running__field_indices_by_name,
+  0,  baton__v1__actor_running__number_ranges,
+  (ProtobufCMessageInit) baton__v1__actor_running__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue baton__v1__actor_stopped__code__enum_values_by_number[3] =
+{
+  { "CODE_UNSPECIFIED", "BATON__V1__ACTOR_STOPPED__CODE__CODE_UNSPECIFIED", 0 },
+  { "CODE_OK", "BATON__V1__ACTOR_STOPPED__CODE__CODE_OK", 1 },
+  { "CODE_ERROR", "BATON__V1__ACTOR_STOPPED__CODE__CODE_ERROR", 2 },
+};
+static const ProtobufCIntRange baton__v1__actor_stopped__code__value_ranges[] = {
+{0, 0},{0, 3}
+};
+static const ProtobufCEnumValueIndex baton__v1__actor_stopped__code__enum_values_by_name[3] =
+{
+  { "CODE_ERROR", 2 },
+  { "CODE_OK", 1 },
+  { "CODE_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor baton__v1__actor_stopped__code__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "baton.v1.ActorStopped.Code",
+  "Code",
+  "Baton__V1__ActorStopped__Code",
+  "baton.v1",
+  3,
+  baton__v1__actor_stopped__code__enum_values_by_number,
+  3,
+  baton__v1__actor_stopped__code__enum_values_by_name,
+  1,
+  baton__v1__actor_stopped__code__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor baton__v1__actor_stopped__field_descriptors[2] =
+{
+  {
+    "code",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__ActorStopped, code),
+    &baton__v1__actor_stopped__code__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "message",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__ActorStopped, message),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__actor_stopped__field_indices_by_name[] = {
+  0,   /* field[0] = code */
+  1,   /* field[1] = message */
+};
+static const ProtobufCIntRange baton__v1__actor_stopped__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor baton__v1__actor_stopped__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.ActorStopped",
+  "ActorStopped",
+  "Baton__V1__ActorStopped",
+  "baton.v1",
+  sizeof(Baton__V1__ActorStopped),
+  2,
+  baton__v1__actor_stopped__field_descriptors,
+  baton__v1__actor_stopped__field_indices_by_name,
+  1,  baton__v1__actor_stopped__number_ranges,
+  (ProtobufCMessageInit) baton__v1__actor_stopped__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+#define baton__v1__actor_start_refused__field_descriptors NULL
+#define baton__v1__actor_start_refused__field_indices_by_name NULL
+#define baton__v1__actor_start_refused__number_ranges NULL
+const ProtobufCMessageDescriptor baton__v1__actor_start_refused__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.ActorStartRefused",
+  "ActorStartRefused",
+  "Baton__V1__ActorStartRefused",
+  "baton.v1",
+  sizeof(Baton__V1__ActorStartRefused),
+  0,
+  baton__v1__actor_start_refused__field_descriptors,
+  baton__v1__actor_start_refused__field_indices_by_name,
+  0,  baton__v1__actor_start_refused__number_ranges,
+  (ProtobufCMessageInit) baton__v1__actor_start_refused__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue baton__v1__actor_intent__intent__enum_values_by_number[3] =
+{
+  { "INTENT_UNSPECIFIED", "BATON__V1__ACTOR_INTENT__INTENT__INTENT_UNSPECIFIED", 0 },
+  { "INTENT_SLEEP", "BATON__V1__ACTOR_INTENT__INTENT__INTENT_SLEEP", 1 },
+  { "INTENT_STOP", "BATON__V1__ACTOR_INTENT__INTENT__INTENT_STOP", 2 },
+};
+static const ProtobufCIntRange baton__v1__actor_intent__intent__value_ranges[] = {
+{0, 0},{0, 3}
+};
+static const ProtobufCEnumValueIndex baton__v1__actor_intent__intent__enum_values_by_name[3] =
+{
+  { "INTENT_SLEEP", 1 },
+  { "INTENT_STOP", 2 },
+  { "INTENT_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor baton__v1__actor_intent__intent__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "baton.v1.ActorIntent.Intent",
+  "Intent",
+  "Baton__V1__ActorIntent__Intent",
+  "baton.v1",
+  3,
+  baton__v1__actor_intent__intent__enum_values_by_number,
+  3,
+  baton__v1__actor_intent__intent__enum_values_by_name,
+  1,
+  baton__v1__actor_intent__intent__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor baton__v1__actor_intent__field_descriptors[1] =
+{
+  {
+    "intent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__ActorIntent, intent),
+    &baton__v1__actor_intent__intent__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__actor_intent__field_indices_by_name[] = {
+  0,   /* field[0] = intent */
+};
+static const ProtobufCIntRange baton__v1__actor_intent__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor baton__v1__actor_intent__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.ActorIntent",
+  "ActorIntent",
+  "Baton__V1__ActorIntent",
+  "baton.v1",
+  sizeof(Baton__V1__ActorIntent),
+  1,
+  baton__v1__actor_intent__field_descriptors,
+  baton__v1__actor_intent__field_indices_by_name,
+  1,  baton__v1__actor_intent__number_ranges,
+  (ProtobufCMessageInit) baton__v1__actor_intent__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__actor_set_alarm__field_descriptors[1] =
+{
+  {
+    "after_ms",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__ActorSetAlarm, after_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__actor_set_alarm__field_indices_by_name[] = {
+  0,   /* field[0] = after_ms */
+};
+static const ProtobufCIntRange baton__v1__actor_set_alarm__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor baton__v1__actor_set_alarm__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.ActorSetAlarm",
+  "ActorSetAlarm",
+  "Baton__V1__ActorSetAlarm",
+  "baton.v1",
+  sizeof(Baton__V1__ActorSetAlarm),
+  1,
+  baton__v1__actor_set_alarm__field_descriptors,
+  baton__v1__actor_set_alarm__field_indices_by_name,
+  1,  baton__v1__actor_set_alarm__number_ranges,
+  (ProtobufCMessageInit) baton__v1__actor_set_alarm__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+#define baton__v1__actor_held__field_descriptors NULL
+#define baton__v1__actor_held__field_indices_by_name NULL
+#define baton__v1__actor_held__number_ranges NULL
+const ProtobufCMessageDescriptor baton__v1__actor_held__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.ActorHeld",
+  "ActorHeld",
+  "Baton__V1__ActorHeld",
+  "baton.v1",
+  sizeof(Baton__V1__ActorHeld),
+  0,
+  baton__v1__actor_held__field_descriptors,
+  baton__v1__actor_held__field_indices_by_name,
+  0,  baton__v1__actor_held__number_ranges,
+  (ProtobufCMessageInit) baton__v1__actor_held__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__ack_events__field_descriptors[2] =
+{
+  {
+    "acked",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__AckEvents, n_acked),
+    offsetof(Baton__V1__AckEvents, acked),
+    &baton__v1__actor_checkpoint__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "refused",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__AckEvents, n_refused),
+    offsetof(Baton__V1__AckEvents, refused),
+    &baton__v1__actor_checkpoint__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__ack_events__field_indices_by_name[] = {
+  0,   /* field[0] = acked */
+  1,   /* field[1] = refused */
+};
+static const ProtobufCIntRange baton__v1__ack_events__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor baton__v1__ack_events__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.AckEvents",
+  "AckEvents",
+  "Baton__V1__AckEvents",
+  "baton.v1",
+  sizeof(Baton__V1__AckEvents),
+  2,
+  baton__v1__ack_events__field_descriptors,
+  baton__v1__ack_events__field_indices_by_name,
+  1,  baton__v1__ack_events__number_ranges,
+  (ProtobufCMessageInit) baton__v1__ack_events__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCMethodDescriptor baton__v1__runner_service__method_descriptors[1] =

@@ -191,7 +191,8 @@ package struct RunnerMachine: Sendable {
       return closed(cause, text, now)
     // Not what the protocol has here: a newer daemon's ways, and nothing of ours depends on it.
     case (.registered, .attached), (.heartbeatAck, .registering), (.stop, .registering),
-      (.unknown, .registering), (.unknown, .attached):
+      (.actorCommands, .registering), (.actorCommands, .attached), (.ackEvents, .registering),
+      (.ackEvents, .attached), (.unknown, .registering), (.unknown, .attached):
       return []
     }
   }

@@ -163,10 +163,14 @@ struct  Baton__V1__GetStatusResponse
    * How long a drain may take where nothing else says.
    */
   uint64_t default_drain_grace_ms;
+  /*
+   * Actors that are not destroyed.
+   */
+  Baton__V1__ActorCounts *actors;
 };
 #define BATON__V1__GET_STATUS_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__get_status_response__descriptor) \
-    , (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+    , (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL }
 
 
 /*

@@ -26,6 +26,7 @@ typedef struct Baton__V1__ServerlessRunners Baton__V1__ServerlessRunners;
 typedef struct Baton__V1__VersionSummary Baton__V1__VersionSummary;
 typedef struct Baton__V1__TargetChange Baton__V1__TargetChange;
 typedef struct Baton__V1__Pool Baton__V1__Pool;
+typedef struct Baton__V1__ActorCounts Baton__V1__ActorCounts;
 typedef struct Baton__V1__Namespace Baton__V1__Namespace;
 typedef struct Baton__V1__Decision Baton__V1__Decision;
 typedef struct Baton__V1__Held Baton__V1__Held;
@@ -344,7 +345,35 @@ typedef enum _Baton__V1__EventKind {
   /*
    * The order was taken back.
    */
-  BATON__V1__EVENT_KIND__EVENT_KIND_DRAIN_CANCELLED = 18
+  BATON__V1__EVENT_KIND__EVENT_KIND_DRAIN_CANCELLED = 18,
+  /*
+   * An actor was created; `detail` is its name and key.
+   */
+  BATON__V1__EVENT_KIND__EVENT_KIND_ACTOR_CREATED = 19,
+  /*
+   * An actor waits for a slot or its next try; `detail` says after what.
+   */
+  BATON__V1__EVENT_KIND__EVENT_KIND_ACTOR_PENDING = 20,
+  /*
+   * An actor was given a slot of a runner.
+   */
+  BATON__V1__EVENT_KIND__EVENT_KIND_ACTOR_STARTING = 21,
+  /*
+   * An actor runs.
+   */
+  BATON__V1__EVENT_KIND__EVENT_KIND_ACTOR_RUNNING = 22,
+  /*
+   * An actor was told to stop; `detail` is why.
+   */
+  BATON__V1__EVENT_KIND__EVENT_KIND_ACTOR_STOPPING = 23,
+  /*
+   * An actor sleeps; `detail` says after what.
+   */
+  BATON__V1__EVENT_KIND__EVENT_KIND_ACTOR_SLEEPING = 24,
+  /*
+   * An actor is destroyed; `detail` says after what.
+   */
+  BATON__V1__EVENT_KIND__EVENT_KIND_ACTOR_DESTROYED = 25
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(BATON__V1__EVENT_KIND)
 } Baton__V1__EventKind;
 
@@ -478,6 +507,10 @@ struct  Baton__V1__Runner
    * What it gave as reason with Detach.
    */
   char *detach_reason;
+  /*
+   * It understands actor commands.
+   */
+  protobuf_c_boolean takes_actors;
   Baton__V1__Runner__ExitCodePresenceCase exit_code_presence_case;
   union {
     /*
@@ -488,7 +521,7 @@ struct  Baton__V1__Runner
 };
 #define BATON__V1__RUNNER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__runner__descriptor) \
-    , 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, BATON__V1__RUNNER_PHASE__RUNNER_PHASE_UNSPECIFIED, BATON__V1__RUNNER_LINK__RUNNER_LINK_UNSPECIFIED, 0, 0, NULL, 0,NULL, 0, 0, 0, BATON__V1__RUNNER_END__RUNNER_END_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, BATON__V1__RUNNER__EXIT_CODE_PRESENCE__NOT_SET, {0} }
+    , 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, BATON__V1__RUNNER_PHASE__RUNNER_PHASE_UNSPECIFIED, BATON__V1__RUNNER_LINK__RUNNER_LINK_UNSPECIFIED, 0, 0, NULL, 0,NULL, 0, 0, 0, BATON__V1__RUNNER_END__RUNNER_END_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, 0, BATON__V1__RUNNER__EXIT_CODE_PRESENCE__NOT_SET, {0} }
 
 
 /*
@@ -624,7 +657,7 @@ typedef enum {
 } Baton__V1__NormalRunners__DrainOnVersionUpgradePresenceCase;
 
 /*
- * Settings of a pool of normal runners. Fields 3 to 31 are kept for gates, pacing and actors.
+ * Settings of a pool of normal runners. Fields 8 to 31 are kept for gates and pacing.
  */
 struct  Baton__V1__NormalRunners
 {
@@ -633,6 +666,27 @@ struct  Baton__V1__NormalRunners
    * How long a drained runner may take: 1000 to 604800000 (a week); 0 is the daemon's default (30 minutes).
    */
   uint64_t drain_grace_period_ms;
+  /*
+   * Actors for which the target version has no free slot may be given to another ready version, greatest first.
+   */
+  protobuf_c_boolean fallback_to_other_versions;
+  /*
+   * How long an actor may take to start: 100 to 86400000 (a day); 0 is 30 s.
+   */
+  uint64_t actor_start_threshold_ms;
+  /*
+   * How long an actor may take to stop: 100 to 604800000 (a week); 0 is 30 minutes. In a drain the runner's own deadline counts.
+   */
+  uint64_t actor_stop_threshold_ms;
+  /*
+   * The pause before the second try in a row, which doubles with each, 256-fold at the most: 10 to 3600000 (an hour); 0 is 2 s.
+   * The first try is made at once.
+   */
+  uint64_t actor_retry_backoff_ms;
+  /*
+   * After running this long an actor counts as well: its next try is a first one again: 100 to 86400000; 0 is 10 minutes.
+   */
+  uint64_t actor_retry_reset_ms;
   Baton__V1__NormalRunners__DrainOnVersionUpgradePresenceCase drain_on_version_upgrade_presence_case;
   union {
     /*
@@ -643,7 +697,7 @@ struct  Baton__V1__NormalRunners
 };
 #define BATON__V1__NORMAL_RUNNERS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__normal_runners__descriptor) \
-    , 0, BATON__V1__NORMAL_RUNNERS__DRAIN_ON_VERSION_UPGRADE_PRESENCE__NOT_SET, {0} }
+    , 0, 0, 0, 0, 0, 0, BATON__V1__NORMAL_RUNNERS__DRAIN_ON_VERSION_UPGRADE_PRESENCE__NOT_SET, {0} }
 
 
 /*
@@ -769,10 +823,46 @@ struct  Baton__V1__Pool
    * Drain orders that are open.
    */
   uint32_t open_drains;
+  /*
+   * Its actors.
+   */
+  Baton__V1__ActorCounts *actors;
 };
 #define BATON__V1__POOL__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__pool__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, NULL, 0, 0, 0,NULL, 0 }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, NULL, 0, 0, 0,NULL, 0, NULL }
+
+
+/*
+ * The actors of a pool that are not destroyed, counted.
+ */
+struct  Baton__V1__ActorCounts
+{
+  ProtobufCMessage base;
+  /*
+   * Without a slot: in the queue or before their next try.
+   */
+  uint64_t pending;
+  /*
+   * With a slot, not yet said to run.
+   */
+  uint64_t starting;
+  /*
+   * Said to run.
+   */
+  uint64_t running;
+  /*
+   * Told to stop.
+   */
+  uint64_t stopping;
+  /*
+   * Without a slot until they are woken.
+   */
+  uint64_t sleeping;
+};
+#define BATON__V1__ACTOR_COUNTS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__actor_counts__descriptor) \
+    , 0, 0, 0, 0, 0 }
 
 
 /*
@@ -902,10 +992,18 @@ struct  Baton__V1__Event
    * More, as words for people.
    */
   char *detail;
+  /*
+   * To which actor; 0 when to none.
+   */
+  uint64_t actor_id;
+  /*
+   * Which of its generations; 0 when of none.
+   */
+  uint64_t generation;
 };
 #define BATON__V1__EVENT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__event__descriptor) \
-    , 0, 0, BATON__V1__EVENT_KIND__EVENT_KIND_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, NULL, (char *)protobuf_c_empty_string }
+    , 0, 0, BATON__V1__EVENT_KIND__EVENT_KIND_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, NULL, (char *)protobuf_c_empty_string, 0, 0 }
 
 
 /* Baton__V1__Peer methods */
@@ -1085,6 +1183,25 @@ Baton__V1__Pool *
 void   baton__v1__pool__free_unpacked
                      (Baton__V1__Pool *message,
                       ProtobufCAllocator *allocator);
+/* Baton__V1__ActorCounts methods */
+void   baton__v1__actor_counts__init
+                     (Baton__V1__ActorCounts         *message);
+size_t baton__v1__actor_counts__get_packed_size
+                     (const Baton__V1__ActorCounts   *message);
+size_t baton__v1__actor_counts__pack
+                     (const Baton__V1__ActorCounts   *message,
+                      uint8_t             *out);
+size_t baton__v1__actor_counts__pack_to_buffer
+                     (const Baton__V1__ActorCounts   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__ActorCounts *
+       baton__v1__actor_counts__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__actor_counts__free_unpacked
+                     (Baton__V1__ActorCounts *message,
+                      ProtobufCAllocator *allocator);
 /* Baton__V1__Namespace methods */
 void   baton__v1__namespace__init
                      (Baton__V1__Namespace         *message);
@@ -1196,6 +1313,9 @@ typedef void (*Baton__V1__TargetChange_Closure)
 typedef void (*Baton__V1__Pool_Closure)
                  (const Baton__V1__Pool *message,
                   void *closure_data);
+typedef void (*Baton__V1__ActorCounts_Closure)
+                 (const Baton__V1__ActorCounts *message,
+                  void *closure_data);
 typedef void (*Baton__V1__Namespace_Closure)
                  (const Baton__V1__Namespace *message,
                   void *closure_data);
@@ -1232,6 +1352,7 @@ extern const ProtobufCMessageDescriptor baton__v1__serverless_runners__descripto
 extern const ProtobufCMessageDescriptor baton__v1__version_summary__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__target_change__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__pool__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__actor_counts__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__namespace__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__decision__descriptor;
 extern const ProtobufCEnumDescriptor    baton__v1__decision__config__descriptor;

@@ -1,0 +1,91 @@
+import Handover
+
+/// Slots for those who wait. Runs at the end of every mutation, after the plan: what must leave is given nothing.
+extension SQLiteStore {
+  /// How many slots one transaction gives out; the rest follows in the next.
+  static let allocationsPerTransaction = 2000
+  /// How many actors whose time has come one transaction looks at.
+  static let duePerTransaction = 1000
+  private static let headsAtOnce = 128
+
+  func actorsDue() throws(DatabaseError) -> Outcome {
+    let due = try actors.dueNow.all(work.now.nanoseconds, Self.duePerTransaction) { ActorID($0.int64(0)) }
+    for id in due {
+      guard let actor = try actor(id) else { continue }
+      try happen(.due, to: actor, of: pool(actor.poolID))
+    }
+    if hasMoreToAllocate {
+      hasMoreToAllocate = false
+      for id in try actors.queuedPools.all(read: { $0.int64(0) }) { _ = try pool(id) }
+    }
+    return .success(.applied(due.count))
+  }
+
+  /// Gives out what there is, in each pool that this mutation touched, and writes what it changed.
+  func settleActors() throws(DatabaseError) {
+    for id in work.touched.sorted() { try settle(pool(id)) }
+    work.touched.removeAll(keepingCapacity: true)
+    work.wanting.removeAll(keepingCapacity: true)
+    try writeActors()
+  }
+
+  func writeActors() throws(DatabaseError) {
+    for actor in work.unwritten { try actor.write(actors) }
+    work.unwritten.removeAll(keepingCapacity: true)
+  }
+
+  private func settle(_ pool: PoolRecord) throws(DatabaseError) {
+    guard pool.actors.queued > 0 else { return }
+    let wanting = (work.wanting[pool.id] ?? []).filter { $0.life.isQueued }.sorted { $0.place < $1.place }
+    if wanting.count == pool.actors.queued {
+      // Nobody else waits: no need to look into the queue.
+      for actor in wanting {
+        guard try allocate(actor, pool) else { break }
+      }
+    } else {
+      try serveQueue(of: pool)
+    }
+    for actor in wanting where actor.life.isQueued { try happen(.noCapacity, to: actor, of: pool) }
+  }
+
+  private func serveQueue(of pool: PoolRecord) throws(DatabaseError) {
+    while pool.actors.queued > 0, try findSlot(in: pool) != nil {
+      try writeActors()
+      let heads = try actors.queueHeads.all(pool.id, Self.headsAtOnce) { ActorID($0.int64(0)) }
+      for id in heads {
+        guard let actor = try actor(id) else { continue }
+        guard try allocate(actor, pool) else { return }
+      }
+      guard !heads.isEmpty else {
+        throw DatabaseError(
+          code: .corrupt, message: "pool \(pool.name) counts \(pool.actors.queued) who wait and has none")
+      }
+    }
+  }
+
+  /// False when there is no slot for it, or no more may be given out now.
+  private func allocate(_ actor: ActorRecord, _ pool: PoolRecord) throws(DatabaseError) -> Bool {
+    guard let runner = try findSlot(in: pool) else { return false }
+    guard work.allocations < Self.allocationsPerTransaction else {
+      hasMoreToAllocate = true
+      return false
+    }
+    work.allocations += 1
+    try happen(.allocated(runner), to: actor, of: pool)
+    return true
+  }
+
+  /// As `Allocator.choose` would, by an index.
+  private func findSlot(in pool: PoolRecord) throws(DatabaseError) -> RunnerID? {
+    let versions = pool.versions.filter { $0.readyFreeSlots > 0 }.map(\.version)
+    let settings = pool.config?.actorSettings ?? ActorSettings()
+    let order = Allocator.order(
+      versions, target: pool.target?.version, fallsBack: settings.fallsBackToOtherVersions)
+    for version in order {
+      if let found = try actors.findSlot.first(pool.id, version.number, read: { RunnerID($0.int64(0)) }) {
+        return found
+      }
+    }
+    return nil
+  }
+}
