@@ -10,6 +10,8 @@ package struct RunnerConfig: Hashable, Sendable {
     package var drainOnVersionUpgrade: Bool?
     /// 0 is the daemon's default.
     package var drainGracePeriodMilliseconds: Int64
+    /// How an upgrade goes; without gates and pace where nothing is said.
+    package var upgrade = UpgradeSettings()
     package init(drainOnVersionUpgrade: Bool? = nil, drainGracePeriodMilliseconds: Int64 = 0) {
       self.drainOnVersionUpgrade = drainOnVersionUpgrade
       self.drainGracePeriodMilliseconds = drainGracePeriodMilliseconds
@@ -72,6 +74,7 @@ package enum TargetCause: Int, Sendable, CaseIterable {
   case first = 1
   case promoted = 2
   case demoted = 3
+  case pinned = 4
 }
 
 /// One change of a pool's target version.
