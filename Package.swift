@@ -80,7 +80,8 @@ let package = Package(
     .testTarget(name: "TidinessTests", swiftSettings: warningsAreErrors),
     .testTarget(name: "LinuxTests", dependencies: ["Linux"], swiftSettings: warningsAreErrors),
     .testTarget(name: "OptionsTests", dependencies: ["Options"], swiftSettings: warningsAreErrors),
-    .testTarget(name: "HandoverTests", dependencies: ["Handover"], swiftSettings: warningsAreErrors),
+    .testTarget(
+      name: "HandoverTests", dependencies: ["Seeded", "Handover"], swiftSettings: warningsAreErrors),
     .testTarget(
       name: "RegistryTests", dependencies: ["Seeded", "Registry", "Handover", "CSQLite"],
       swiftSettings: warningsAreErrors),

@@ -56,6 +56,7 @@ package enum Words {
     case .first: "first"
     case .promoted: "promoted"
     case .demoted: "demoted"
+    case .pinned: "pinned"
     }
   }
 

@@ -1,108 +1,54 @@
-/// What the planner looks at: a pool's config, its target and what it has of each version. It grows with the
-/// number of versions, never with the number of runners.
-package struct PoolState: Hashable, Sendable {
-  package var config: RunnerConfig
-  package var target: Version?
-  /// One entry for each version that has a living runner, in any order.
-  package var versions: [VersionSummary]
-
-  package init(config: RunnerConfig, target: Version?, versions: [VersionSummary]) {
-    self.config = config
-    self.target = target
-    self.versions = versions
-  }
-}
-
-/// What should happen to a pool: a value, so that it can be stored, logged, answered and compared.
-package struct Plan: Hashable, Sendable {
-  package struct TargetMove: Hashable, Sendable {
-    package var version: Version
-    package var cause: TargetCause
-    package init(version: Version, cause: TargetCause) {
-      self.version = version
-      self.cause = cause
-    }
-  }
-
-  /// Which ready runners must leave.
-  package enum Retirement: Hashable, Sendable {
-    case olderThan(Version)
-  }
-
-  /// nil when the target stays.
-  package var targetMove: TargetMove?
-  /// The target after the move.
-  package var target: Version?
-  /// nil when nobody must leave.
-  package var retirement: Retirement?
-  /// How many ready runners the retirement names.
-  package var retired: Int
-  package var upgrade: Decision.Upgrade
-  package var held: [Decision.Held]
-
-  /// Whether a ready runner of this version must leave.
-  package func retires(_ version: Version) -> Bool {
-    switch retirement {
-    case .olderThan(let target): version < target
-    case nil: false
-    }
-  }
-
-  /// The answer for whoever asked; `asking` is the version of the runner that did.
-  package func decision(
-    config: Decision.Config, superseded: RunnerID? = nil, asking: Version? = nil
-  ) -> Decision {
-    Decision(
-      config: config, upgrade: upgrade, ordered: retired, held: held, superseded: superseded,
-      standing: asking.map { retires($0) ? .draining : .ready }, target: target)
-  }
-}
-
-/// Compares what a pool is with what it should be. Level-triggered: whatever woke it, the same state gives the same
-/// plan, and a pool that already is as it should be gets an empty one.
+/// Compares what a pool is with what it should be. Level-triggered: whatever woke it, the same state at the same time
+/// gives the same plan, and a pool that already is as it should be gets an empty one.
+///
+/// 1. *Target.* Of the versions that may become it (the pinned one; else each greater one with an attached ready runner
+///    whose word counts), the greatest that is healthy does. A target without a ready runner gives way to another
+///    version that has one, and is struck: it must then be healthy for twice as long.
+/// 2. *Outgoing.* Whoever is ready and not of the target must leave: all at once, or as far as gates and pace let go.
+/// 3. *Undo.* Orders that an earlier target gave and this one does not ask for are taken back.
+/// 4. *Memory.* What is held back, since when, and whether that has been for too long.
 package enum Planner {
-  package static func plan(_ state: PoolState) -> Plan {
-    let move = targetMove(state)
+  /// `next` gives the first candidate after the given one among those outgoing, in the order of `Candidate`. It is asked
+  /// only where one that is not exempt is left by the state's counts, and only where a gate or the pace counts
+  /// single runners: as often as runners must leave now, and once more.
+  package static func plan<Failure: Error>(
+    _ state: PoolState, now: Int64, next: (Outgoing, Candidate?) throws(Failure) -> Candidate
+  ) throws(Failure) -> Plan {
+    var planning = Planning(state, now)
+    let move = planning.moveTarget()
     let target = move?.version ?? state.target
     var plan = Plan(
-      targetMove: move, target: target, retirement: nil, retired: 0, upgrade: .noneOlder, held: [])
-
-    switch state.config.kind {
-    case .serverless:
-      plan.upgrade = .notNormal
-    case .normal(let normal) where normal.drainOnVersionUpgrade != true:
-      plan.upgrade = .disabled
-    case .normal:
-      guard let target else { break }
-      let older = state.versions.filter { $0.version < target && $0.ready > 0 }
-      if !older.isEmpty {
-        plan.retirement = .olderThan(target)
-        plan.retired = older.reduce(0) { $0 + $1.ready }
-        plan.upgrade = .applied
-      } else if state.versions.contains(where: { $0.version > target && $0.readyAttached > 0 }) {
-        // A greater version is there and did not become the target: only authorization keeps it from that.
-        plan.upgrade = .notAuthorized
+      targetMove: move, target: target, retirement: nil, retired: 0, recalled: [],
+      upgrade: planning.withoutDrain ?? .noneOlder, holds: [],
+      fates: planning.versions.filter { $0.ready > 0 }.map { .init(version: $0.version, ready: $0.ready) },
+      memory: planning.memory, wakeAtNanoseconds: nil)
+    if let target {
+      let pending = planning.pendingGoal(target)
+      if planning.withoutDrain == nil {
+        if let outgoing = planning.outgoing(target) {
+          try planning.retire(outgoing, for: target, into: &plan, next)
+        }
+        if let pending { planning.hold(pending, target, into: &plan) }
+        plan.upgrade = planning.upgrade(plan, target)
       }
+      plan.recalled = planning.recalled(target)
+      planning.remember(&plan, pending: pending)
+      plan.wakeAtNanoseconds = planning.wakeAt(plan, target)
     }
     return plan
   }
 
-  /// first: the pool had no target. promoted: a greater version has an attached ready runner whose word counts.
-  /// demoted: the target has no ready runner left and another version has.
-  private static func targetMove(_ state: PoolState) -> Plan.TargetMove? {
-    guard let target = state.target else {
-      return greatest(state.versions) { $0.readyAttached > 0 }.map { .init(version: $0, cause: .first) }
+  /// The same where all the candidates are at hand.
+  package static func plan(_ state: PoolState, now: Int64, candidates: [Candidate] = []) -> Plan {
+    let ordered = candidates.sorted()
+    return plan(state, now: now) { outgoing, last in
+      let isNext = { (candidate: Candidate) in
+        outgoing.contains(candidate.version) && last.map { $0 < candidate } ?? true
+      }
+      guard let next = ordered.first(where: isNext) else {
+        preconditionFailure("the pool counts more outgoing runners than these: \(candidates)")
+      }
+      return next
     }
-    let promoted = greatest(state.versions) { $0.version > target && $0.readyAttachedAuthorized > 0 }
-    if let promoted { return .init(version: promoted, cause: .promoted) }
-    guard !state.versions.contains(where: { $0.version == target && $0.ready > 0 }) else { return nil }
-    return greatest(state.versions) { $0.version < target && $0.ready > 0 }
-      .map { .init(version: $0, cause: .demoted) }
-  }
-
-  private static func greatest(
-    _ versions: [VersionSummary], where matches: (VersionSummary) -> Bool
-  ) -> Version? {
-    versions.filter(matches).map(\.version).max()
   }
 }

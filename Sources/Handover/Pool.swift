@@ -11,6 +11,8 @@ package struct RunnerConfig: Hashable, Sendable {
     /// 0 is the daemon's default.
     package var drainGracePeriodMilliseconds: Int64
     package var actors: ActorSettings
+    /// How an upgrade goes; without gates and pace where nothing is said.
+    package var upgrade = UpgradeSettings()
     package init(
       drainOnVersionUpgrade: Bool? = nil, drainGracePeriodMilliseconds: Int64 = 0,
       actors: ActorSettings = ActorSettings()
@@ -84,6 +86,7 @@ package enum TargetCause: Int, Sendable, CaseIterable {
   case first = 1
   case promoted = 2
   case demoted = 3
+  case pinned = 4
 }
 
 /// One change of a pool's target version.

@@ -101,10 +101,10 @@ enum ChangeSQL {
   static let markAcked = "UPDATE drain_orders SET state = 3, acked_at_ms = ? WHERE id = ?"
   static let endOrder = "UPDATE drain_orders SET state = ?, ended_at_ms = ? WHERE id = ?"
   static let insertEvent = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-  static let orderReadyBelow = """
+  static let orderReady = """
     INSERT INTO drain_orders (id, runner_id, terms_id)
     SELECT ? + row_number() OVER (ORDER BY id), id, ?
-    FROM runners INDEXED BY runners_ready WHERE phase = 1 AND pool_id = ? AND version < ?
+    FROM runners INDEXED BY runners_ready WHERE phase = 1 AND pool_id = ? AND version BETWEEN ? AND ?
     """
   static let newOrders = """
     SELECT o.id, r.id, r.version, r.link, r.authorized, r.total_slots, r.used_slots

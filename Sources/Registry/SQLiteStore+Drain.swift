@@ -108,7 +108,7 @@ extension SQLiteStore {
     let bound = below ?? pool.target?.version.number ?? 0
     let existing = try statements.openOrdersOfPool.all(pool.id, bound) { DrainOrderID($0.int64(0)) }
     let terms = newTerms(pool, command)
-    let stops = try orderReady(below: bound, of: pool, terms: terms, who: command.who)
+    let stops = try orderReady(0...max(bound, 1) - 1, of: pool, terms: terms, who: command.who)
     if !stops.isEmpty { work.consequences.append(.stopsOrdered(pool: name, terms, stops)) }
     return try drained(stops.map(\.order), existing: existing, of: pool)
   }

@@ -20,15 +20,23 @@ extension SQLiteStore {
     let held =
       "key \(key) of pool \(pool.name) is held by runner \(holder.id) "
       + "(version \(holder.version), pid \(holder.peer.pid), \(holder.isAttached ? "attached" : "detached"))"
-    guard registration.version >= holder.version else {
+    let verdict = KeyRule.verdict(
+      newcomer: registration.version, holder: holder.version, holderIsAttached: holder.isAttached, pin: nil)
+    switch verdict {
+    case .supersede, .take: break
+    case .sameVersion:
+      return .refused(
+        .alreadyExists, "\(held): stop that process first, start a newer version, or take another key")
+    case .holderIsNewer:
       return .refused(
         .failedPrecondition,
         "\(held), which is newer than \(registration.version): start that version or a newer one, or take another key"
       )
-    }
-    guard registration.version > holder.version || !holder.isAttached else {
+    case .holderIsPinned:
       return .refused(
-        .alreadyExists, "\(held): stop that process first, start a newer version, or take another key")
+        .failedPrecondition,
+        "\(held), whose version is pinned: start that version, set another target (baton pin), or take another key"
+      )
     }
     let uid = registration.peer.uid
     guard uid == holder.peer.uid || pool.isAuthorized(uid, daemonUID: daemonUID) else {

@@ -43,16 +43,17 @@ extension SQLiteStore {
     return OpenOrder(id: id, runner: runner.id, state: .ordered, terms: terms)
   }
 
-  /// Orders every ready runner below a version to leave: a handful of statements, whatever their number. The
+  /// Orders every ready runner of these versions to leave: a handful of statements, whatever their number. The
   /// answer is in the order of the runners' ids.
   func orderReady(
-    below bound: UInt32, of pool: PoolRecord, terms: OrderTerms, who: Peer
+    _ numbers: ClosedRange<UInt32>, of pool: PoolRecord, terms: OrderTerms, who: Peer
   ) throws(DatabaseError) -> [StopAcknowledgement] {
-    let expected = pool.versions.reduce(0) { $1.version.number < bound ? $0 + $1.ready : $0 }
+    let expected = pool.versions.reduce(0) { numbers.contains($1.version.number) ? $0 + $1.ready : $0 }
     guard expected > 0 else { return [] }
     let termsID = try write(terms, of: pool, who: who)
     let last = work.ledger.lastOrder
-    try statements.orderReadyBelow.run(last, termsID, pool.id, bound)
+    try statements.orderReady.run(
+      last, termsID, pool.id, numbers.lowerBound, numbers.upperBound)
     var stops: [StopAcknowledgement] = []
     var holders: [RunnerID] = []
     stops.reserveCapacity(expected)
@@ -70,7 +71,8 @@ extension SQLiteStore {
     guard stops.count == expected else {
       throw DatabaseError(
         code: .corrupt,
-        message: "pool \(pool.name) counts \(expected) ready runners below \(bound) and has \(stops.count)")
+        message:
+          "pool \(pool.name) counts \(expected) ready runners of versions \(numbers) and has \(stops.count)")
     }
     try statements.startDrainingNew.run(last)
     try statements.insertNewOrderEvents.run(

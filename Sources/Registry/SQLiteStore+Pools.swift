@@ -93,7 +93,7 @@ extension SQLiteStore {
     Planner.plan(
       PoolState(
         config: pool.config ?? .automatic, target: pool.target?.version,
-        versions: pool.versions.lazy.filter { !$0.isEmpty }.map(\.summary)))
+        versions: pool.versions.lazy.filter { !$0.isEmpty }.map(\.summary)), now: work.now.nanoseconds)
   }
 
   /// Makes the pool what its plan says.
@@ -108,27 +108,46 @@ extension SQLiteStore {
     if let move = plan.targetMove {
       let who =
         switch move.cause {
-        case .first, .promoted: actor
+        case .first, .promoted, .pinned: actor
         case .demoted: daemon
         }
       let mover = newcomer?.version == move.version ? newcomer?.id : nil
       try moveTarget(of: pool, to: move, runner: mover, who: who)
     }
-    switch plan.retirement {
-    case nil: return nil
-    case .olderThan(let target):
-      let terms = newTerms(
-        pool, cause: .versionUpgrade, reason: "version \(target) is the target of \(pool.name)",
-        graceMilliseconds: 0)
-      var stops = try orderReady(
-        below: target.number, of: pool, terms: terms, who: retirer ?? pool.target?.who ?? actor)
-      let own = newcomer.flatMap { newcomer in stops.firstIndex { $0.runner == newcomer.id } }
-        .map { stops.remove(at: $0) }
-      if !stops.isEmpty {
-        work.consequences.append(.stopsOrdered(pool: pool.name, terms, stops))
-      }
-      return own.map { OpenOrder(id: $0.order, runner: $0.runner, state: .ordered, terms: terms) }
+    guard let retirement = plan.retirement, let target = plan.target else { return nil }
+    let terms = newTerms(
+      pool, cause: .versionUpgrade, reason: "version \(target) is the target of \(pool.name)",
+      graceMilliseconds: 0)
+    var stops = try order(
+      retirement, of: pool, terms: terms, who: retirer ?? pool.target?.who ?? actor)
+    let own = newcomer.flatMap { newcomer in stops.firstIndex { $0.runner == newcomer.id } }
+      .map { stops.remove(at: $0) }
+    if !stops.isEmpty {
+      work.consequences.append(.stopsOrdered(pool: pool.name, terms, stops))
     }
+    return own.map { OpenOrder(id: $0.order, runner: $0.runner, state: .ordered, terms: terms) }
+  }
+
+  private func order(
+    _ retirement: Plan.Retirement, of pool: PoolRecord, terms: OrderTerms, who: Peer
+  ) throws(DatabaseError) -> [StopAcknowledgement] {
+    var stops: [StopAcknowledgement] = []
+    switch retirement {
+    case .all(let outgoing):
+      for range in outgoing.ranges {
+        stops += try orderReady(range, of: pool, terms: terms, who: who)
+      }
+    case .runners(let ids):
+      for id in ids {
+        guard let runner = try runner(id) else {
+          throw DatabaseError(code: .corrupt, message: "runner \(id) is ready in the index and has ended")
+        }
+        stops.append(
+          StopAcknowledgement(
+            runner: id, order: try order(runner, of: pool, terms: terms, who: who).id))
+      }
+    }
+    return stops
   }
 
   /// After a change that is not a runner's own: what the plan makes of it is a decision for the log only when

@@ -63,7 +63,8 @@ extension SQLiteStore {
 
     pool.recount(known.version, from: known.standing, to: resumed.standing)
     let plan = plan(pool)
-    var decision = plan.decision(config: .found, asking: known.version)
+    var decision = plan.decision(
+      config: .found, fate: plan.fate(of: known.id, version: known.version))
     if known.isDraining { decision.standing = .draining }
     // The same Register once more on the same connection: the same answer, and nothing new to tell.
     if known.attachment != registration.attachment || !known.isAttached || known.isSilent
@@ -137,7 +138,8 @@ extension SQLiteStore {
     pool.recount(runner.version, from: nil, to: runner.standing)
     try write(new: runner, digest)
     let plan = plan(pool)
-    let decision = plan.decision(config: config, superseded: superseded, asking: runner.version)
+    let decision = plan.decision(
+      config: config, superseded: superseded, fate: plan.fate(of: runner.id, version: runner.version))
     try event(
       .runnerRegistered, of: pool, runner: runner.id, version: runner.version, detail: decision.detail,
       who: registration.peer)

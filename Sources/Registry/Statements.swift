@@ -41,7 +41,7 @@ struct Statements {
   let endOrder: Statement
   let insertEvent: Statement
 
-  let orderReadyBelow: Statement
+  let orderReady: Statement
   let newOrders: Statement
   let startDrainingNew: Statement
   let insertNewOrderEvents: Statement
@@ -84,7 +84,7 @@ struct Statements {
     markAcked = try make(ChangeSQL.markAcked)
     endOrder = try make(ChangeSQL.endOrder)
     insertEvent = try make(ChangeSQL.insertEvent)
-    orderReadyBelow = try make(ChangeSQL.orderReadyBelow)
+    orderReady = try make(ChangeSQL.orderReady)
     newOrders = try make(ChangeSQL.newOrders)
     startDrainingNew = try make(ChangeSQL.startDrainingNew)
     insertNewOrderEvents = try make(ChangeSQL.insertNewOrderEvents)

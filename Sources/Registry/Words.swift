@@ -50,6 +50,7 @@ extension TargetCause {
     case .first: "first"
     case .promoted: "promoted"
     case .demoted: "demoted"
+    case .pinned: "pinned"
     }
   }
 }

@@ -71,7 +71,8 @@ extension World {
         versions[runner.version] = summary
       }
       let plan = Planner.plan(
-        PoolState(config: pool.config, target: pool.target?.version, versions: Array(versions.values)))
+        PoolState(config: pool.config, target: pool.target?.version, versions: Array(versions.values)),
+        now: now)
       if plan.retired > 0 {
         violate("invariant 7: \(plan.retired) ready runners of \(pool.name) are older than the target")
       }
