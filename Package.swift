@@ -138,8 +138,8 @@ let package = Package(
     .target(
       name: "Simulator",
       dependencies: [
-        "Seeded", "BatonClient", "Service", "Registry", "BatonAPI", "Handover", "Ttrpc", "Protobuf",
-        "CBatonProto",
+        "Seeded", "PowerLoss", "BatonClient", "Service", "Registry", "BatonAPI", "Handover", "Ttrpc",
+        "Protobuf", "CBatonProto",
       ],
       path: "Tests/Simulator", swiftSettings: warningsAreErrors),
     .executableTarget(

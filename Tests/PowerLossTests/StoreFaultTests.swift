@@ -19,14 +19,14 @@ import Testing
   private static func words(_ fault: Disk.Fault) -> String {
     switch fault {
     case .full: "the disk is full"
-    case .readError, .writeError, .mapError: "cannot be written or read for now"
+    case .readError, .writeError, .mapError, .interrupt: "cannot be written or read for now"
     case .syncError: "the disk did not take what was written"
     }
   }
 
   /// Every operation of a run fails in turn, once or for a while. The batch that it hits is refused whole; tried again on
   /// the healed disk it succeeds, on the same store.
-  @Test(arguments: [Disk.Fault.writeError, .full, .readError], [1, 40])
+  @Test(arguments: [Disk.Fault.writeError, .full, .readError, .interrupt], [1, 40])
   func everyOperationFailsInTurn(fault: Disk.Fault, times: Int) throws {
     var nth = 1
     while true {

@@ -11,7 +11,7 @@ struct History {
   private(set) var orders: Set<DrainOrderID> = []
   private(set) var stopsSeen: Set<DrainOrderID> = []
   /// The latest config that was acknowledged, and those put after it whose answer never came.
-  private(set) var configs: [PoolName: [Bool]] = [:]
+  private(set) var configs: [PoolName: [Bool?]] = [:]
 
   mutating func registered(_ runner: RunnerID, _ pool: PoolName, _ version: UInt32) {
     runners[runner] = Registered(pool: pool, version: version)
@@ -20,7 +20,13 @@ struct History {
   mutating func ordered(_ order: DrainOrderID) { orders.insert(order) }
   mutating func stopSeen(_ order: DrainOrderID) { stopsSeen.insert(order) }
 
-  mutating func configSent(_ pool: PoolName, drains: Bool) { configs[pool, default: []].append(drains) }
+  mutating func configSent(_ pool: PoolName, drains: Bool) { configs[pool, default: [nil]].append(drains) }
+
+  /// What the pool's config must be, where that is certain.
+  func config(of pool: PoolName) -> Bool? {
+    guard let possible = configs[pool], possible.count == 1 else { return nil }
+    return possible[0]
+  }
 
   mutating func configAcknowledged(_ pool: PoolName, drains: Bool) { configs[pool] = [drains] }
 }

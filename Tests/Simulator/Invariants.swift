@@ -32,6 +32,7 @@ extension World {
       for order in open where living[order.runner]?.phase != .draining {
         violate("order \(order.id) is open, but runner \(order.runner) is not draining")
       }
+      for finding in deadlines.findings(in: open, at: now, troubleAt: lastTroubleAt) { violate(finding) }
       let ordered = Set(open.map(\.runner))
       for runner in runners where runner.phase == .draining && !ordered.contains(runner.id) {
         violate("runner \(runner.id) is draining without an open order")
@@ -70,9 +71,13 @@ extension World {
         }
         versions[runner.version] = summary
       }
+      // What was acknowledged, where that is certain, and not what the store takes it for.
+      var config = pool.config
+      if let drains = history.config(of: pool.name) {
+        config = RunnerConfig(kind: .normal(.init(drainOnVersionUpgrade: drains)))
+      }
       let plan = Planner.plan(
-        PoolState(config: pool.config, target: pool.target?.version, versions: Array(versions.values)),
-        now: now)
+        PoolState(config: config, target: pool.target?.version, versions: Array(versions.values)), now: now)
       if plan.retired > 0 {
         violate("invariant 7: \(plan.retired) ready runners of \(pool.name) are older than the target")
       }
@@ -85,12 +90,22 @@ extension World {
   /// Invariant 1, as far as runners go: who is given up for silence has stopped its work by then, so that nobody else
   /// is given it while it runs. A process that gets no time can do nothing about it until it wakes.
   private func checkFences(_ daemon: SimulatedDaemon) throws {
-    for client in clients where client.life == .running && now >= client.hangsUntil {
+    for client in clients where client.life == .running && now >= client.hangsUntil && !client.hasFinished {
       guard let id = client.runner, case .runner(let runner) = try daemon.reader.read(.runner(id)).content
       else { continue }
       if runner.phase == .lost, runner.end == .threshold {
         violate("invariant 1: runner \(id) was given up for silence and its process works on")
       }
+    }
+  }
+
+  /// Nothing is left of a batch that failed.
+  func checkNothingHappened(_ daemon: SimulatedDaemon, since revision: Revision) {
+    do {
+      let found = try daemon.reader.read(.status).revision
+      if found != revision { violate("a batch failed, and the log went from \(revision) to \(found)") }
+    } catch {
+      violate("a check could not read: \(error)")
     }
   }
 
@@ -130,7 +145,7 @@ extension World {
       for order in open {
         violate("invariant 4: order \(order.id) of runner \(order.runner) never ended: \(order.state)")
       }
-      try checkAcknowledged(daemon)
+      checkAcknowledged(daemon)
       let events = try allEvents(daemon.reader)
       for watcher in watchers where watcher.revisions != events {
         let missing = Set(events).subtracting(watcher.revisions).sorted().prefix(3)
@@ -144,10 +159,18 @@ extension World {
     }
   }
 
-  /// Invariant 5.
-  private func checkAcknowledged(_ daemon: SimulatedDaemon) throws {
+  /// Invariant 5; after every start, and at the end.
+  func checkAcknowledged(_ daemon: SimulatedDaemon) {
+    do {
+      try checkAcknowledged(daemon.reader)
+    } catch {
+      violate("a check could not read: \(error)")
+    }
+  }
+
+  private func checkAcknowledged(_ reader: any StoreReader) throws {
     for (id, registered) in history.runners.sorted(by: { $0.key < $1.key }) {
-      guard case .runner(let runner) = try daemon.reader.read(.runner(id)).content else {
+      guard case .runner(let runner) = try reader.read(.runner(id)).content else {
         violate("invariant 5: runner \(id) was acknowledged and is gone")
         continue
       }
@@ -156,17 +179,18 @@ extension World {
       }
     }
     for id in history.orders.union(history.stopsSeen).sorted() {
-      guard case .drain = try daemon.reader.read(.drain(id)).content else {
+      guard case .drain = try reader.read(.drain(id)).content else {
         violate("invariant 5: order \(id) was acknowledged and is gone")
         continue
       }
     }
-    for (pool, possible) in history.configs.sorted(by: { $0.key < $1.key }) where possible.count == 1 {
-      guard case .config(let config) = try daemon.reader.read(.config(pool)).content else {
+    for pool in history.configs.keys.sorted() {
+      guard let drains = history.config(of: pool) else { continue }
+      guard case .config(let config) = try reader.read(.config(pool)).content else {
         violate("invariant 5: the config of \(pool) was acknowledged and is gone")
         continue
       }
-      guard case .normal(let normal) = config.kind, normal.drainOnVersionUpgrade == possible[0] else {
+      guard case .normal(let normal) = config.kind, normal.drainOnVersionUpgrade == drains else {
         violate("invariant 5: the config of \(pool) is another than was acknowledged")
         continue
       }

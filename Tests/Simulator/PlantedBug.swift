@@ -25,6 +25,10 @@ package enum PlantedBug: String, CaseIterable, Sendable {
   case silenceIgnored
   /// A runner that hears nothing from the daemon works on.
   case fenceIgnored
+  /// A runner is registered in one transaction, and those who must leave for it are drained in the next.
+  case drainedApart
+  /// A batch that failed is taken for one that went well.
+  case failureSwallowed
   /// The planner runs when a runner registers, not when a config changes.
   case edgeTriggeredPlanner
   /// The log loses an event at a page's end.
@@ -39,7 +43,8 @@ extension PlantedBug {
   func decorate(_ store: any Store) -> any Store {
     switch self {
     case .acknowledgedBeforeCommit, .stopNotResent, .stopForgotten, .connectionGenerationIgnored,
-      .deadlineLostAtRestart, .edgeTriggeredPlanner, .tokenForgotten:
+      .deadlineLostAtRestart, .edgeTriggeredPlanner, .tokenForgotten, .drainedApart,
+      .failureSwallowed:
       BuggyStore(self, store)
     case .none, .deadlineIgnored, .lossIgnored, .detachIgnored, .silenceIgnored, .eventSkipped,
       .eventRepeated, .fenceIgnored:
@@ -73,6 +78,8 @@ private final class BuggyStore: Store {
   private var owed: [Mutation] = []
   private var attachments: [RunnerID: AttachmentID] = [:]
   private var hasRegistered = 0
+  private var configs: [PoolName: RunnerConfig] = [:]
+  private var revision = Revision(0)
 
   init(_ bug: PlantedBug, _ store: any Store) {
     self.bug = bug
@@ -94,6 +101,8 @@ private final class BuggyStore: Store {
     case .connectionGenerationIgnored: return try applyToCurrent(batch, now)
     case .edgeTriggeredPlanner: return try applyWithoutPlanning(batch, now)
     case .tokenForgotten: return try store.apply(batch.map(forgetting), at: now)
+    case .drainedApart: return try applyInTwo(batch, now)
+    case .failureSwallowed: return try applyHoping(batch, now)
     default: break
     }
     var committed = try store.apply(batch, at: now)
@@ -173,6 +182,42 @@ private final class BuggyStore: Store {
       }
     }
     return committed
+  }
+
+  /// With draining off for as long as the first of the two takes.
+  private func applyInTwo(_ batch: [Mutation], _ now: Moment) throws(StoreFailure) -> CommittedBatch {
+    for case .putConfig(let pool, let config, _) in batch { configs[pool] = config }
+    let pools = Set(batch.compactMap { if case .register(let new) = $0 { new.pool } else { nil } })
+    let draining = configs.keys.sorted().filter { pools.contains($0) }
+    let who = Peer(uid: World.daemonUID, gid: 0, pid: 1, program: "bug")
+    let off = RunnerConfig(kind: .normal(.init(drainOnVersionUpgrade: false)))
+    let before = draining.map { Mutation.putConfig($0, off, who: who) }
+    let after = draining.map { Mutation.putConfig($0, configs[$0]!, who: who) }
+    var first = try store.apply(before + batch, at: now)
+    first.results.removeFirst(before.count)
+    guard !after.isEmpty else { return first }
+    let second = try store.apply(after, at: now)
+    return CommittedBatch(
+      results: first.results, consequences: first.consequences + second.consequences,
+      revision: second.revision)
+  }
+
+  private func applyHoping(_ batch: [Mutation], _ now: Moment) throws(StoreFailure) -> CommittedBatch {
+    do throws(StoreFailure) {
+      let committed = try store.apply(batch, at: now)
+      revision = committed.revision
+      return committed
+    } catch {
+      let results = batch.map { mutation -> Result<MutationOutcome, Refusal>? in
+        switch mutation {
+        case .putConfig: .success(.configPut(Decision(config: .found, upgrade: .noneOlder), revision))
+        case .detached, .silent, .heard, .stopDelivered, .stopAcked, .lose, .force: .success(.applied(0))
+        default: nil
+        }
+      }
+      guard !results.contains(where: { $0 == nil }) else { throw error }
+      return CommittedBatch(results: results.compactMap { $0 }, consequences: [], revision: revision)
+    }
   }
 
   private func forgetting(_ mutation: Mutation) -> Mutation {

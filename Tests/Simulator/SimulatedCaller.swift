@@ -33,6 +33,10 @@ final class SimulatedCaller: SimulatedPeer {
 
   func connected(_ link: SimulatedLink) {
     self.link = link
+    if method == .watch, world.isFaulty, world.faults.slowReaders, world.random.oneIn(3) {
+      link.isClientPaused = true
+      world.schedule(after: world.random.milliseconds(100...15_000)) { [world] in world.resume(link) }
+    }
     var output = OutboundQueue()
     let description = method.description
     request.withUnsafeBytes { bytes in
@@ -105,7 +109,11 @@ final class SimulatedWatcher {
           return world.violate("a watcher got what it cannot read")
         }
         for event in Read.messages(message.pointee.n_events, message.pointee.events) {
-          revisions.append(Int64(event.pointee.revision))
+          let revision = Int64(event.pointee.revision)
+          if revision != (revisions.last ?? 0) + 1 {
+            world.violate("invariant 8: a watcher saw event \(revision) after \(revisions.last ?? 0)")
+          }
+          revisions.append(revision)
         }
         cursor = message.pointee.revision
       },

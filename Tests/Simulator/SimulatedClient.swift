@@ -18,7 +18,7 @@ final class SimulatedClient: SimulatedWorker {
   /// Until then the process gets no time.
   private(set) var hangsUntil: Int64 = 0
 
-  private let token: RegistrationToken
+  let token: RegistrationToken
   private let endsWithProcess: Bool
   private let obedience: Obedience
   private var machine: RunnerMachine
@@ -32,6 +32,8 @@ final class SimulatedClient: SimulatedWorker {
   private var stream: UInt32 = 0
   private var tickAt: Int64?
   private var isFinishing = false
+  /// Its work is done; all that is left is to say so.
+  private(set) var hasFinished = false
 
   init(_ world: World, pool: PoolName, key: String, version: UInt32, pid: Int32) {
     self.world = world
@@ -155,6 +157,7 @@ final class SimulatedClient: SimulatedWorker {
     world.schedule(after: nanoseconds) { [self] in
       whenAwake { [self] in
         guard obedience.isShown(in: world) else { return finish(after: 5_000_000_000) }
+        hasFinished = true
         perform(machine.finish(exitCode: 0, reason: "done"))
       }
     }

@@ -6,12 +6,13 @@ import Service
 /// threads' timing: when a commit begins, when it is done, when its answer is taken.
 final class SimulatedDaemon: ServiceHost {
   unowned let world: World
-  let store: any Store
-  let sqlite: SQLiteStore
-  let reader: any StoreReader
+  /// Until its death.
+  private(set) var store: (any Store)!
+  private(set) var sqlite: SQLiteStore!
+  private(set) var reader: (any StoreReader)!
   private(set) var service: Service!
   var links: [ConnectionID: SimulatedLink] = [:]
-  var isDead = false
+  private(set) var isDead = false
   /// Until then it gets no time: a stalled process.
   var stalledUntil: Int64 = 0
 
@@ -20,20 +21,38 @@ final class SimulatedDaemon: ServiceHost {
   private var isCommitting = false
   private var dirty: [ConnectionID] = []
   private var tickAt: Int64?
+  private var snapshot: FleetSnapshot
 
+  /// Opens and starts the store.
   init(_ world: World) throws {
     self.world = world
+    let path = world.disk.directory + "/sim.db"
+    let sqlite = try SQLiteStore(
+      path: path, bootID: world.bootID, daemonUID: World.daemonUID, times: world.times,
+      fleetID: world.seed | 1)
+    let faulty = FaultyStore(sqlite, world)
+    let store = world.bug.decorate(faulty)
+    snapshot = try store.start(at: world.moment)
+    self.sqlite = sqlite
+    self.store = store
+    reader = world.bug.decorate(try SQLiteReader(path: path))
+  }
+
+  /// Takes its first connections.
+  func begin() {
     var settings = ServiceSettings()
     settings.times = world.times
     settings.daemonUID = World.daemonUID
-    sqlite = try SQLiteStore(
-      path: world.databasePath, bootID: world.bootID, daemonUID: World.daemonUID, times: world.times,
-      fleetID: world.seed | 1)
-    store = world.bug.decorate(sqlite)
-    let snapshot = try store.start(at: world.moment)
-    reader = world.bug.decorate(try SQLiteReader(path: world.databasePath))
     service = Service(settings: settings, snapshot: snapshot, host: self, now: world.moment)
     turn()
+  }
+
+  /// Whatever still waits for it waits for nobody.
+  func die() {
+    isDead = true
+    store = nil
+    sqlite = nil
+    reader = nil
   }
 
   // MARK: - Links
@@ -83,7 +102,7 @@ final class SimulatedDaemon: ServiceHost {
     guard let link = links[id] else { return }
     let state = service.writeOutput(id, now: world.moment) { bytes in
       guard !link.isCut else { return .failed }
-      let room = SimulatedLink.capacityBytes - link.bytesToClient.count
+      let room = world.faults.linkBytes - link.bytesToClient.count
       guard room > 0 else { return .wouldBlock }
       let taken = min(room, bytes.count)
       link.bytesToClient.append(contentsOf: bytes[..<taken])
@@ -130,20 +149,21 @@ final class SimulatedDaemon: ServiceHost {
   private func commit() {
     let batch = pending
     pending = []
-    if world.faults.crashInCommit, world.random.oneIn(400) { return world.killDaemon("before a commit") }
+    let mayDie = world.faults.diesAroundCommits && world.isFaulty
+    if mayDie, world.random.oneIn(400) { return world.killDaemon("before a commit") }
     let result: Result<CommittedBatch, StoreFailure>
-    if world.faults.storeFails, world.isFaulty, world.random.oneIn(60) {
-      result = .failure(.unavailable("simulated: disk full"))
-    } else {
-      do throws(StoreFailure) {
-        result = .success(try store.apply(batch.map(\.0), at: world.moment))
-      } catch {
-        result = .failure(error)
-      }
+    do throws(StoreFailure) {
+      result = .success(try store.apply(batch.map(\.0), at: world.moment))
+    } catch {
+      result = .failure(error)
+    }
+    if world.disk.hasCrashed { return world.killDaemon("in a batch of \(batch.count)") }
+    // As the reactor does: what cannot be relied on is left to the next start.
+    if case .failure(.fatal(let text)) = result {
+      return world.killDaemon("by itself: \(world.pathless(text))")
     }
     world.note("commit \(batch.count)")
-    world.check(self)
-    if world.faults.crashInCommit, world.random.oneIn(400) { return world.killDaemon("after a commit") }
+    if mayDie, world.random.oneIn(400) { return world.killDaemon("after a commit") }
     world.schedule(after: world.random.milliseconds(0...2)) { [self] in
       guard !isDead else { return }
       isCommitting = false
@@ -170,6 +190,10 @@ final class SimulatedDaemon: ServiceHost {
       guard !isDead else { return }
       let result: Result<QueryAnswer, StoreFailure>
       do throws(StoreFailure) {
+        if world.faults.readsFail, world.isFaulty, world.random.oneIn(40) {
+          world.note("a read fails")
+          throw .unavailable("simulated: a read fails")
+        }
         result = .success(try reader.read(query))
       } catch {
         result = .failure(error)
@@ -186,7 +210,8 @@ final class SimulatedDaemon: ServiceHost {
   func forgetProcess(of runner: RunnerID) { world.forgetProcess(runner) }
 
   func log(_ record: LogRecord) {
-    world.note(record.line(.logfmt, time: 0))
+    let line = record.line(.logfmt, time: 0)
+    world.note(record.level == .error ? world.pathless(line) : line)
     // A refusal of what nobody asked for is a mistake of the daemon's own.
     if record.level == .error, record.message == "a change was refused" {
       world.violate("the store refused the daemon's own change: \(record.line(.logfmt, time: 0))")

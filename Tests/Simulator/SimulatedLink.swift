@@ -3,9 +3,6 @@ import Service
 /// One connection of the simulated machine, with both its ends: bytes take time, either side may be cut, and a reader
 /// may stop reading.
 final class SimulatedLink {
-  /// What a socket's buffers take before the writer must wait.
-  static let capacityBytes = 200 << 10
-
   let id: ConnectionID
   unowned let client: any SimulatedPeer
   /// On the way to the client, or waiting for it to read.

@@ -43,6 +43,20 @@ final class SimulatedRunner: SimulatedWorker {
     connect()
   }
 
+  /// A process that is started with what an earlier one, which may still be there, has left: its token and all.
+  init(_ world: World, after earlier: any SimulatedWorker, pid: Int32) {
+    self.world = world
+    pool = earlier.pool
+    key = earlier.key
+    version = earlier.version
+    token = earlier.token
+    runner = earlier.runner
+    self.pid = pid
+    endsWithProcess = world.random.oneIn(3)
+    obedience = .drawn(world)
+    connect()
+  }
+
   private func connect() {
     guard life == .running else { return }
     world.connect(self, uid: World.daemonUID, pid: pid)
@@ -130,9 +144,8 @@ final class SimulatedRunner: SimulatedWorker {
       world.note("runner \(pid) is closed: \(cause.map { "\($0)" } ?? "unknown")")
       switch cause {
       case .daemonStopping: break
-      case .detached, .forced, .lost: life = .finished
-      // Its other connection lives; this simulated runner has only one.
-      case .resumedElsewhere, nil: break
+      case .detached, .forced, .lost, .resumedElsewhere: life = .finished
+      case nil: break
       }
     case .actorCommands, .ackEvents, .unknown: world.violate("runner \(pid) got a message that is not for it")
     }

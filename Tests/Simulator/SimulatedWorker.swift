@@ -2,11 +2,17 @@ import Handover
 
 /// A worker process as the workload and the faults see it.
 protocol SimulatedWorker: SimulatedPeer {
+  var pool: PoolName { get }
+  var key: String { get }
+  var version: UInt32 { get }
+  var token: RegistrationToken { get }
   var life: WorkerLife { get }
   var pid: Int32 { get }
   /// The id that the daemon gave it; nil before.
   var runner: RunnerID? { get }
   var stopsSeen: Set<DrainOrderID> { get }
+  /// Until then the process gets no time.
+  var hangsUntil: Int64 { get }
 
   func beginOwnDrain()
   /// Neither reads nor sends for so long.

@@ -15,14 +15,13 @@ package struct Simulation {
     package var orders: Int
   }
 
-  /// The database at `path` must not exist.
   package static func run(
-    seed: UInt64, databasePath: String, bug: PlantedBug = .none, minutes: Int64 = 10,
-    trace: ((String) -> Void)? = nil
+    seed: UInt64, bug: PlantedBug = .none, minutes: Int64 = 10, trace: ((String) -> Void)? = nil
   ) -> Outcome {
-    let world = World(seed: seed, databasePath: databasePath, bug: bug, trace: trace)
+    let world = World(seed: seed, bug: bug, trace: trace)
     let simulation = SimulationRun(world, minutes: minutes)
     simulation.run()
+    world.end()
     return Outcome(
       seed: seed, violations: world.violations, traceHash: world.traceHash, events: world.eventCount,
       runners: world.history.runners.count, orders: world.history.orders.union(world.history.stopsSeen).count)
@@ -38,6 +37,8 @@ private final class SimulationRun {
   private var started: [any SimulatedWorker] = []
   private var watchers: [SimulatedWatcher] = []
   private var callers: [SimulatedCaller] = []
+  /// Those whose token another process has taken.
+  private var inherited: Set<RegistrationToken> = []
   private var nextPid: Int32 = 100
   private var versions: [PoolName: UInt32] = [:]
 
@@ -75,6 +76,7 @@ private final class SimulationRun {
   private func makePeace() {
     world.note("peace")
     world.isFaulty = false
+    world.freeDisk()
     if world.daemon == nil { world.startDaemon() }
   }
 
@@ -147,7 +149,10 @@ private final class SimulationRun {
     let selector = arena.make(Baton__V1__DrainRequest__PoolSelector.self)
     selector.pointee.namespace_ = arena.string(pool.namespace)
     selector.pointee.name = arena.string(pool.name)
-    if world.random.oneIn(3) {
+    if world.random.oneIn(3), let id = living().randomElement(using: &world.random)?.runner {
+      request.pointee.target_case = BATON__V1__DRAIN_REQUEST__TARGET_RUNNER_ID
+      request.pointee.runner_id = UInt64(id.rawValue)
+    } else if world.random.oneIn(3) {
       request.pointee.target_case = BATON__V1__DRAIN_REQUEST__TARGET_WHOLE_POOL
       request.pointee.whole_pool = selector
     } else {
@@ -186,13 +191,15 @@ private final class SimulationRun {
   private func fault() {
     let faults = world.faults
     let runner = living().randomElement(using: &world.random)
-    switch Int.random(in: 0..<9, using: &world.random) {
+    switch Int.random(in: 0..<12, using: &world.random) {
     case 0 where faults.kills: world.killDaemon("at random")
     case 1 where faults.linkCuts:
       for runner in living() where world.random.oneIn(3) { runner.cutLink() }
       for watcher in watchers where world.random.oneIn(2) { watcher.cutLink() }
     case 2 where faults.stalls:
-      world.daemon?.stalledUntil = world.now + world.random.milliseconds(100...20_000)
+      guard let daemon = world.daemon else { break }
+      daemon.stalledUntil = world.now + world.random.milliseconds(100...20_000)
+      world.trouble(at: daemon.stalledUntil)
     case 3 where faults.suspends: world.suspend(world.random.milliseconds(1000...120_000))
     case 4 where faults.wallJumps:
       world.jumpWall(Int64.random(in: -3_600_000...3_600_000, using: &world.random))
@@ -202,14 +209,29 @@ private final class SimulationRun {
     case 6 where faults.runnersHang: runner?.hang(world.random.milliseconds(1000...30_000))
     case 7 where faults.runnersCrash: runner?.die()
     case 8 where faults.linkCuts: runner?.cutLink()
+    case 9 where faults.diskFills: world.fillDisk(world.random.milliseconds(1000...30_000))
+    case 10 where faults.oldTokensComeBack: useOldToken()
+    case 11 where faults.strangers: SimulatedStranger.drop(in: world)
     default: break
     }
+  }
+
+  /// Of one that died, left, was given up, or that hangs: two that share a token are one runner.
+  private func useOldToken() {
+    let earlier = started.filter { $0.life != .running || $0.hangsUntil > world.now }
+    guard let earlier = earlier.randomElement(using: &world.random) else { return }
+    nextPid += 1
+    world.note("runner \(nextPid) comes with the token of \(earlier.pid)")
+    inherited.insert(earlier.token)
+    let runner = SimulatedRunner(world, after: earlier, pid: nextPid)
+    runners.append(runner)
+    started.append(runner)
   }
 
   /// Who died long ago is known to be gone.
   private func checkLost() {
     guard let daemon = world.daemon else { return }
-    for runner in started where runner.life == .dead {
+    for runner in started where runner.life == .dead && !inherited.contains(runner.token) {
       guard let id = runner.runner, case .runner(let stored)? = try? daemon.reader.read(.runner(id)).content
       else { continue }
       if !stored.phase.hasEnded { world.violate("runner \(id) died long ago and is still \(stored.phase)") }

@@ -1,42 +1,8 @@
 import Seeded
 import Handover
+import PowerLoss
 import Registry
 import Service
-
-/// Which kinds of trouble a run has; drawn from its seed, whole kinds switched off at random.
-package struct Faults: Sendable {
-  package var commitMilliseconds: Int64 = 3
-  package var crashInCommit = false
-  package var kills = false
-  package var storeFails = false
-  package var linkCuts = false
-  package var stalls = false
-  package var suspends = false
-  package var wallJumps = false
-  package var reboots = false
-  package var runnersHang = false
-  package var runnersCrash = false
-  package var runnersIgnoreStops = false
-  package var slowReaders = false
-
-  static func drawn(_ random: inout SeededRandom) -> Faults {
-    var faults = Faults()
-    faults.commitMilliseconds = [1, 5, 50].randomElement(using: &random)!
-    faults.crashInCommit = random.oneIn(2)
-    faults.kills = random.oneIn(2)
-    faults.storeFails = random.oneIn(3)
-    faults.linkCuts = random.oneIn(2)
-    faults.stalls = random.oneIn(3)
-    faults.suspends = random.oneIn(4)
-    faults.wallJumps = random.oneIn(3)
-    faults.reboots = random.oneIn(6)
-    faults.runnersHang = random.oneIn(2)
-    faults.runnersCrash = random.oneIn(2)
-    faults.runnersIgnoreStops = random.oneIn(2)
-    faults.slowReaders = random.oneIn(3)
-    return faults
-  }
-}
 
 /// One simulated machine: a clock that jumps from event to event, processes, links between them, a disk. Everything is
 /// drawn from the seed, so the same seed is the same run.
@@ -44,7 +10,9 @@ package final class World {
   static let daemonUID: UInt32 = 1000
 
   let seed: UInt64
-  let databasePath: String
+  /// Whose every statement, write and sync can fail, or be a process's last.
+  let disk = Disk()
+  var isDiskFull = false
   let bug: PlantedBug
   var random: SeededRandom
   let faults: Faults
@@ -62,6 +30,9 @@ package final class World {
   /// Those who run; the simulation adds them.
   var clients: [SimulatedClient] = []
   var history = History()
+  var deadlines = Deadlines()
+  /// When something last kept the daemon from doing what was due.
+  private(set) var lastTroubleAt: Int64 = 0
   private var watchedProcesses: [RunnerID: ObjectIdentifier] = [:]
   package private(set) var violations: [String] = []
   package private(set) var traceHash: UInt64 = 0xCBF2_9CE4_8422_2325
@@ -69,14 +40,14 @@ package final class World {
   package private(set) var eventCount = 0
 
   package init(
-    seed: UInt64, databasePath: String, bug: PlantedBug = .none, trace: ((String) -> Void)? = nil
+    seed: UInt64, bug: PlantedBug = .none, trace: ((String) -> Void)? = nil
   ) {
     self.seed = seed
-    self.databasePath = databasePath
     self.bug = bug
     self.trace = trace
     random = SeededRandom(seed: seed)
     faults = Faults.drawn(&random)
+    disk.setRecording(false)
     note("faults \(faults)")
   }
 
@@ -102,9 +73,21 @@ package final class World {
     now = max(now, end)
   }
 
+  /// Forgets all that was still to happen, and with it everyone who waits for it.
+  func end() {
+    queue = DeadlineHeap()
+    daemon?.die()
+    daemon = nil
+    clients = []
+  }
+
+  /// Until then the daemon may be excused.
+  func trouble(at time: Int64) { lastTroubleAt = max(lastTroubleAt, time) }
+
   func suspend(_ nanoseconds: Int64) {
     note("suspend \(nanoseconds / 1_000_000) ms")
     now += nanoseconds
+    trouble(at: now)
   }
 
   func jumpWall(_ milliseconds: Int64) {
@@ -117,24 +100,46 @@ package final class World {
   func startDaemon() {
     guard daemon == nil else { return }
     note("daemon starts")
-    do {
-      daemon = try SimulatedDaemon(self)
-    } catch {
-      violate("the daemon does not start: \(error)")
+    if faults.diesInBatches, isFaulty, random.oneIn(4) {
+      disk.crash(
+        at: random.oneIn(2) ? .statements : .writes, nth: Int.random(in: 1...60, using: &random))
     }
+    do {
+      let started = try SimulatedDaemon(self)
+      trouble(at: now)
+      deadlines.restarted(at: now, lostNanoseconds: times.lostThresholdMilliseconds * 1_000_000)
+      daemon = started
+      started.begin()
+      checkAcknowledged(started)
+      check(started)
+    } catch {
+      guard disk.hasCrashed || isDiskFull else {
+        return violate("the daemon does not start: \(pathless("\(error)"))")
+      }
+      note(disk.hasCrashed ? "daemon killed at its start" : "daemon cannot start: \(pathless("\(error)"))")
+      disk.kill()
+      restartDaemon()
+    }
+    healDisk()
+  }
+
+  /// As whoever supervises it does.
+  private func restartDaemon() {
+    schedule(after: random.milliseconds(10...4000)) { [self] in startDaemon() }
   }
 
   func killDaemon(_ why: String) {
     guard let daemon else { return }
     note("daemon killed \(why)")
-    daemon.isDead = true
+    disk.kill()
+    daemon.die()
     self.daemon = nil
     watchedProcesses = [:]
     for link in daemon.links.values.sorted(by: { $0.id.slot < $1.id.slot }) {
       cut(link, delivering: random.oneIn(2))
     }
     daemon.links = [:]
-    schedule(after: random.milliseconds(10...4000)) { [self] in startDaemon() }
+    restartDaemon()
   }
 
   /// The machine restarts: every process is gone with it.
@@ -143,6 +148,36 @@ package final class World {
     bootID += "+"
     killDaemon("by a reboot")
     now += 30_000_000_000
+  }
+
+  // MARK: - The disk
+
+  /// It takes no byte more for so long.
+  func fillDisk(_ nanoseconds: Int64) {
+    guard !isDiskFull else { return }
+    note("disk full for \(nanoseconds / 1_000_000) ms")
+    isDiskFull = true
+    disk.fail(.full)
+    schedule(after: nanoseconds) { [self] in freeDisk() }
+  }
+
+  func freeDisk() {
+    guard isDiskFull else { return }
+    note("disk has room")
+    isDiskFull = false
+    trouble(at: now)
+    disk.heal()
+  }
+
+  /// Takes back every fault but that the disk is full.
+  func healDisk() {
+    disk.heal()
+    if isDiskFull { disk.fail(.full) }
+  }
+
+  /// The disk's directory has another name in each run.
+  func pathless(_ text: String) -> String {
+    text.split(separator: disk.directory, omittingEmptySubsequences: false).joined(separator: "...")
   }
 
   // MARK: - Links

@@ -57,9 +57,7 @@ enum SimulateCommand {
 
   private static func one(_ seed: UInt64, _ bug: PlantedBug, _ minutes: Int64) -> Bool {
     print("SEED=\(seed)")
-    let outcome = withDatabase { path in
-      Simulation.run(seed: seed, databasePath: path, bug: bug, minutes: minutes, trace: { print($0) })
-    }
+    let outcome = Simulation.run(seed: seed, bug: bug, minutes: minutes, trace: { print($0) })
     print(line(outcome))
     return outcome.violations.isEmpty
   }
@@ -79,9 +77,7 @@ enum SimulateCommand {
   private static func many(_ first: UInt64, _ count: UInt64, _ bug: PlantedBug, _ minutes: Int64) -> Bool {
     var failed = 0
     for seed in first..<first + count {
-      let outcome = withDatabase { path in
-        Simulation.run(seed: seed, databasePath: path, bug: bug, minutes: minutes)
-      }
+      let outcome = Simulation.run(seed: seed, bug: bug, minutes: minutes)
       if !outcome.violations.isEmpty {
         failed += 1
         print("SEED=\(seed) failed: \(outcome.violations.joined(separator: "; "))")
@@ -95,6 +91,4 @@ enum SimulateCommand {
     "seed \(outcome.seed): \(outcome.events) events, \(outcome.runners) runners, \(outcome.orders) orders, trace "
       + "\(String(outcome.traceHash, radix: 16)), \(outcome.violations.isEmpty ? "sound" : outcome.violations.joined(separator: "; "))"
   }
-
-  private static func withDatabase<R>(_ body: (String) -> R) -> R { ScratchDirectory.with(body) }
 }

@@ -5,12 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPERATIONS = 4 };
+enum { OPERATIONS = 5 };
+
+// In place of a SQLite code: the process dies of it.
+enum { DEATH = -1 };
+
+typedef struct listener listener;
 
 struct powerloss_disk {
   powerloss_disk *next;
   char *directory;
   bool is_recording;
+  // Counts the processes that have had the disk: what an earlier one has open is dead.
+  int life;
+  bool has_crashed;
+  listener *listeners;
   powerloss_entry *entries;
   size_t entry_count, entry_capacity;
   char **paths;
@@ -32,8 +41,16 @@ typedef struct {
   sqlite3_file base;
   powerloss_disk *disk;
   int file;
+  int life;
   sqlite3_file *real;
 } powerloss_file;
+
+// Who hears of a connection's statements; it lives as long as its disk.
+struct listener {
+  powerloss_disk *disk;
+  int life;
+  listener *next;
+};
 
 static powerloss_file *ours(sqlite3_file *file) { return (powerloss_file *)file; }
 static sqlite3_file *real(sqlite3_file *file) { return ours(file)->real; }
@@ -89,14 +106,29 @@ static int failure(powerloss_disk *disk, enum powerloss_operation operation) {
   }
   if (--disk->operations[operation].times == 0) disk->operations[operation].until = 0;
   disk->operations[operation].failed++;
-  return disk->operations[operation].code;
+  if (disk->operations[operation].code != DEATH) return disk->operations[operation].code;
+  disk->life++;
+  disk->has_crashed = true;
+  return SQLITE_IOERR;
+}
+
+// With the lock held: of a dead process everything fails.
+static int file_failure(sqlite3_file *file, enum powerloss_operation operation) {
+  return ours(file)->life == ours(file)->disk->life ? failure(ours(file)->disk, operation) : SQLITE_IOERR;
 }
 
 static int failure_now(sqlite3_file *file, enum powerloss_operation operation) {
   pthread_mutex_lock(&lock);
-  int code = failure(ours(file)->disk, operation);
+  int code = file_failure(file, operation);
   pthread_mutex_unlock(&lock);
   return code;
+}
+
+static bool is_dead(sqlite3_file *file) {
+  pthread_mutex_lock(&lock);
+  bool is_dead = ours(file)->life != ours(file)->disk->life;
+  pthread_mutex_unlock(&lock);
+  return is_dead;
 }
 
 static int file_close(sqlite3_file *file) { return real(file)->pMethods->xClose(real(file)); }
@@ -109,6 +141,10 @@ static int file_read(sqlite3_file *file, void *buffer, int amount, sqlite3_int64
 static int file_write(sqlite3_file *file, const void *buffer, int amount, sqlite3_int64 offset) {
   pthread_mutex_lock(&lock);
   powerloss_disk *disk = ours(file)->disk;
+  if (ours(file)->life != disk->life) {
+    pthread_mutex_unlock(&lock);
+    return SQLITE_IOERR;
+  }
   int failed = failure(disk, POWERLOSS_WRITES);
   int written = failed == SQLITE_OK ? amount : amount / 2;
   int code = real(file)->pMethods->xWrite(real(file), buffer, written, offset);
@@ -120,6 +156,7 @@ static int file_write(sqlite3_file *file, const void *buffer, int amount, sqlite
 }
 
 static int file_truncate(sqlite3_file *file, sqlite3_int64 size) {
+  if (is_dead(file)) return SQLITE_IOERR;
   pthread_mutex_lock(&lock);
   int code = real(file)->pMethods->xTruncate(real(file), size);
   if (code == SQLITE_OK) record(ours(file)->disk, POWERLOSS_TRUNCATE, ours(file)->file, size, NULL, 0);
@@ -131,7 +168,7 @@ static int file_sync(sqlite3_file *file, int flags) {
   (void)flags;
   pthread_mutex_lock(&lock);
   powerloss_disk *disk = ours(file)->disk;
-  int code = failure(disk, POWERLOSS_SYNCS);
+  int code = file_failure(file, POWERLOSS_SYNCS);
   // The images are made from the record, so the real sync would only cost time.
   record(disk, code == SQLITE_OK ? POWERLOSS_SYNC : POWERLOSS_SYNC_FAILED, ours(file)->file, 0, NULL, 0);
   pthread_mutex_unlock(&lock);
@@ -141,7 +178,11 @@ static int file_sync(sqlite3_file *file, int flags) {
 static int file_size(sqlite3_file *file, sqlite3_int64 *size) {
   return real(file)->pMethods->xFileSize(real(file), size);
 }
-static int file_lock(sqlite3_file *file, int level) { return real(file)->pMethods->xLock(real(file), level); }
+// The dead do not move their log into the file, nor remove it, as one does that closes a database alone.
+static int file_lock(sqlite3_file *file, int level) {
+  if (level == SQLITE_LOCK_EXCLUSIVE && is_dead(file)) return SQLITE_BUSY;
+  return real(file)->pMethods->xLock(real(file), level);
+}
 static int file_unlock(sqlite3_file *file, int level) { return real(file)->pMethods->xUnlock(real(file), level); }
 static int file_check_reserved(sqlite3_file *file, int *result) {
   return real(file)->pMethods->xCheckReservedLock(real(file), result);
@@ -202,6 +243,7 @@ static int vfs_open(sqlite3_vfs *self, const char *path, sqlite3_file *file, int
   ours(file)->base.pMethods = NULL;
   ours(file)->disk = disk;
   ours(file)->file = index;
+  ours(file)->life = disk->life;
   ours(file)->real = (sqlite3_file *)(ours(file) + 1);
   int code = below->xOpen(below, path, real(file), flags, out);
   if (code == SQLITE_OK) ours(file)->base.pMethods = &methods;
@@ -218,6 +260,36 @@ static int vfs_delete(sqlite3_vfs *self, const char *path, int sync_directory) {
   return code;
 }
 
+static int statement_begins(unsigned event, void *context, void *statement, void *text) {
+  (void)event;
+  // A trigger's statement is part of another, and nothing keeps a transaction from being rolled back.
+  if (strncmp(text, "--", 2) == 0 || strcmp(text, "ROLLBACK") == 0) return 0;
+  if (sqlite3_get_autocommit(sqlite3_db_handle(statement))) return 0;
+  listener *self = context;
+  pthread_mutex_lock(&lock);
+  bool is_over = self->life != self->disk->life || failure(self->disk, POWERLOSS_STATEMENTS) != SQLITE_OK;
+  pthread_mutex_unlock(&lock);
+  // It ends at its next step; a commit has none, and succeeds.
+  if (is_over) sqlite3_interrupt(sqlite3_db_handle(statement));
+  return 0;
+}
+
+// Of every connection that is opened: those that write on a disk of ours are listened to.
+static int connection_opened(sqlite3 *connection, char **message, const void *routines) {
+  (void)message;
+  (void)routines;
+  pthread_mutex_lock(&lock);
+  powerloss_disk *disk = disk_of(sqlite3_db_filename(connection, "main"));
+  if (disk && sqlite3_db_readonly(connection, "main") == 0) {
+    listener *new = checked(calloc(1, sizeof *new));
+    *new = (listener){disk, disk->life, disk->listeners};
+    disk->listeners = new;
+    sqlite3_trace_v2(connection, SQLITE_TRACE_STMT, statement_begins, new);
+  }
+  pthread_mutex_unlock(&lock);
+  return SQLITE_OK;
+}
+
 static void install(void) {
   below = checked(sqlite3_vfs_find("unix"));
   vfs = *below;
@@ -227,6 +299,7 @@ static void install(void) {
   vfs.xOpen = vfs_open;
   vfs.xDelete = vfs_delete;
   if (sqlite3_vfs_register(&vfs, 1) != SQLITE_OK) abort();
+  if (sqlite3_auto_extension((void (*)(void))connection_opened) != SQLITE_OK) abort();
 }
 
 powerloss_disk *powerloss_watch(const char *directory) {
@@ -252,6 +325,10 @@ void powerloss_unwatch(powerloss_disk *disk) {
   pthread_mutex_unlock(&lock);
   for (size_t i = 0; i < disk->entry_count; i++) free((void *)disk->entries[i].bytes);
   for (int i = 0; i < disk->path_count; i++) free(disk->paths[i]);
+  for (listener *next, *each = disk->listeners; each; each = next) {
+    next = each->next;
+    free(each);
+  }
   free(disk->entries);
   free(disk->paths);
   free(disk->directory);
@@ -300,6 +377,24 @@ void powerloss_fail(
   disk->operations[operation].times = times;
   disk->operations[operation].code = code;
   pthread_mutex_unlock(&lock);
+}
+
+void powerloss_crash(powerloss_disk *disk, enum powerloss_operation operation, int64_t nth) {
+  powerloss_fail(disk, operation, nth, 1, DEATH);
+}
+
+void powerloss_kill(powerloss_disk *disk) {
+  pthread_mutex_lock(&lock);
+  disk->life++;
+  disk->has_crashed = false;
+  pthread_mutex_unlock(&lock);
+}
+
+bool powerloss_has_crashed(powerloss_disk *disk) {
+  pthread_mutex_lock(&lock);
+  bool has_crashed = disk->has_crashed;
+  pthread_mutex_unlock(&lock);
+  return has_crashed;
 }
 
 int64_t powerloss_operations(powerloss_disk *disk, enum powerloss_operation operation) {

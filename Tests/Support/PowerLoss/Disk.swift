@@ -10,6 +10,8 @@ package final class Disk: @unchecked Sendable {
     case reads, writes, syncs
     /// Making the shared memory of the write-ahead log larger.
     case maps
+    /// Beginning a statement in a transaction, on a connection that may write. A commit takes no notice of it.
+    case statements
 
     fileprivate var c: powerloss_operation {
       switch self {
@@ -17,13 +19,14 @@ package final class Disk: @unchecked Sendable {
       case .writes: POWERLOSS_WRITES
       case .syncs: POWERLOSS_SYNCS
       case .maps: POWERLOSS_MAPS
+      case .statements: POWERLOSS_STATEMENTS
       }
     }
   }
 
   /// How it fails, as SQLite's operating system layer reports it.
   package enum Fault: CaseIterable, Sendable {
-    case readError, writeError, full, syncError, mapError
+    case readError, writeError, full, syncError, mapError, interrupt
 
     package var operation: Operation {
       switch self {
@@ -31,6 +34,7 @@ package final class Disk: @unchecked Sendable {
       case .writeError, .full: .writes
       case .syncError: .syncs
       case .mapError: .maps
+      case .interrupt: .statements
       }
     }
 
@@ -41,6 +45,7 @@ package final class Disk: @unchecked Sendable {
       case .full: SQLITE_FULL
       case .syncError: SQLITE_IOERR | 4 << 8
       case .mapError: SQLITE_IOERR | 19 << 8
+      case .interrupt: SQLITE_INTERRUPT
       }
     }
   }
@@ -67,9 +72,19 @@ package final class Disk: @unchecked Sendable {
     powerloss_fail(handle, fault.operation.c, Int64(nth), times.map(Int64.init) ?? .max, fault.code)
   }
 
-  package func heal() {
-    for operation in Operation.allCases { powerloss_fail(handle, operation.c, 0, 0, SQLITE_OK) }
+  package func heal(_ operations: [Operation] = Operation.allCases) {
+    for operation in operations { powerloss_fail(handle, operation.c, 0, 0, SQLITE_OK) }
   }
+
+  /// At the `nth` operation from now on (1 is the next) the process that has the files open dies, as if by kill -9: a write
+  /// leaves its first half, and nothing that is open now reaches the files any more.
+  package func crash(at operation: Operation, nth: Int) { powerloss_crash(handle, operation.c, Int64(nth)) }
+
+  /// Whether that has happened since the last `kill`.
+  package var hasCrashed: Bool { powerloss_has_crashed(handle) }
+
+  /// The process dies now, or it is known now that it has died. What is opened from now on is the next one's.
+  package func kill() { powerloss_kill(handle) }
 
   /// How many operations of a kind there were.
   package func count(_ operation: Operation) -> Int { Int(powerloss_operations(handle, operation.c)) }

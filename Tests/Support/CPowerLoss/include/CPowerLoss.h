@@ -25,6 +25,8 @@ enum powerloss_operation {
   POWERLOSS_SYNCS = 2,
   /// Making the shared memory of the write-ahead log larger.
   POWERLOSS_MAPS = 3,
+  /// Beginning a statement in a transaction, on a connection that may write. A commit takes no notice of it.
+  POWERLOSS_STATEMENTS = 4,
 };
 
 typedef struct {
@@ -61,6 +63,17 @@ const char *powerloss_path(powerloss_disk *disk, int file);
 /// heals. A write that fails leaves the first half of its bytes.
 void powerloss_fail(
     powerloss_disk *disk, enum powerloss_operation operation, int64_t nth, int64_t times, int code);
+
+/// At the n-th following operation the process that has the files open dies, as if by kill -9: a write leaves its first
+/// half, and nothing that is open now reaches the files any more, not even by closing them. What is opened afterwards
+/// belongs to the next process.
+void powerloss_crash(powerloss_disk *disk, enum powerloss_operation operation, int64_t nth);
+
+/// The same, now.
+void powerloss_kill(powerloss_disk *disk);
+
+/// Whether `powerloss_crash` has struck since the last `powerloss_kill`.
+bool powerloss_has_crashed(powerloss_disk *disk);
 
 /// How many operations of this kind there were, failed ones included.
 int64_t powerloss_operations(powerloss_disk *disk, enum powerloss_operation operation);
