@@ -1,5 +1,6 @@
 import CBatonProto
 import CProtobufC
+import Glibc
 import Protobuf
 import Ttrpc
 
@@ -28,11 +29,25 @@ package enum Method: Int, CaseIterable, Sendable {
   }
 
   package var description: Description { Self.descriptions[rawValue] }
+  package var shape: CallShape { Self.descriptions[rawValue].shape }
 
   /// The method of a Request frame.
-  package static func find(service: String, name: String) -> Method? {
-    guard let index = byFullName["\(service)/\(name)"] else { return nil }
-    return Method(rawValue: index)
+  package static func find(_ name: MethodName) -> Method? {
+    var index = 0
+    for known in names {
+      if known.service.count == name.service.count, known.method.count == name.method.count,
+        isSame(known.method, name.method), isSame(known.service, name.service)
+      {
+        return Method(rawValue: index)
+      }
+      index += 1
+    }
+    return nil
+  }
+
+  /// Both have the same length.
+  private static func isSame(_ one: UnsafeRawBufferPointer, _ other: UnsafeRawBufferPointer) -> Bool {
+    one.count == 0 || memcmp(one.baseAddress!, other.baseAddress!, one.count) == 0
   }
 
   /// What a person types: the full name, or the bare one where it is the only of its kind; either in any case.
@@ -46,8 +61,16 @@ package enum Method: Int, CaseIterable, Sendable {
   }
 
   private nonisolated(unsafe) static let descriptions: [Description] = allCases.map { $0.makeDescription() }
-  private static let byFullName = Dictionary(
-    uniqueKeysWithValues: allCases.map { ($0.description.fullName, $0.rawValue) })
+  /// In the order of `rawValue`, and as bytes for ever: a call is looked up without an allocation.
+  private nonisolated(unsafe) static let names = allCases.map { method in
+    MethodName(service: kept(method.description.service), method: kept(method.description.name))
+  }
+
+  private static func kept(_ text: String) -> UnsafeRawBufferPointer {
+    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: text.utf8.count, alignment: 1)
+    bytes.copyBytes(from: text.utf8)
+    return UnsafeRawBufferPointer(bytes)
+  }
 
   private func makeDescription() -> Description {
     let connection = "baton.v1.ConnectionService"

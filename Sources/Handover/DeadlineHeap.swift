@@ -15,10 +15,12 @@ package struct DeadlineHeap<Payload> {
   package init() {}
 
   package var count: Int { entries.count }
-  /// The earliest deadline; nil when nothing is waiting.
-  package var next: Int64? { entries.first?.deadline }
+  /// The earliest deadline; nil when nothing is waiting. Stored, since the loop asks at every turn: to find it in `entries`
+  /// another module would have the runtime look up the payload's type.
+  package private(set) var next: Int64?
 
   package mutating func add(_ payload: Payload, at deadline: Int64) {
+    defer { next = entries[0].deadline }
     entries.append(Entry(deadline: deadline, sequence: nextSequence, payload: payload))
     nextSequence += 1
     var child = entries.count - 1
@@ -32,7 +34,9 @@ package struct DeadlineHeap<Payload> {
 
   /// Takes the earliest entry if it is due.
   package mutating func takeDue(at now: Int64) -> Payload? {
-    guard let first = entries.first, first.deadline <= now else { return nil }
+    guard let next, next <= now else { return nil }
+    let first = entries[0]
+    defer { self.next = entries.first?.deadline }
     entries.swapAt(0, entries.count - 1)
     entries.removeLast()
     var parent = 0

@@ -43,10 +43,14 @@ package struct Liveness {
   package let sweepIntervalNanoseconds: Int64
   private var entries: [Entry?] = []
   private var free: [Int] = []
-  private var living = 0
+  private var living = 0 {
+    didSet { noteNextSweep() }
+  }
   private var quiet = 0
   private var isInMassSilence = false
-  private var lastSweep: Int64
+  private var lastSweep: Int64 {
+    didSet { noteNextSweep() }
+  }
 
   package init(times: FleetTimes, now: Int64) {
     silentNanoseconds = times.silentThresholdMilliseconds * 1_000_000
@@ -57,8 +61,8 @@ package struct Liveness {
     lastSweep = now
   }
 
-  /// When `sweep` is due; nil while there is nobody to look after.
-  package var nextSweep: Int64? { living == 0 ? nil : lastSweep + sweepIntervalNanoseconds }
+  /// When `sweep` is due; nil while there is nobody to look after. Stored: it is asked for at every turn.
+  package private(set) var nextSweep: Int64?
   package var count: Int { living }
   package var quietCount: Int { quiet }
   package func isQuiet(_ slot: Slot) -> Bool { entries[slot.index]?.isQuiet ?? false }
@@ -154,6 +158,10 @@ package struct Liveness {
       result.lost.append(entry.attachment)
     }
     return result
+  }
+
+  private mutating func noteNextSweep() {
+    nextSweep = living == 0 ? nil : lastSweep + sweepIntervalNanoseconds
   }
 
   private mutating func renewEveryone(_ now: Int64) {

@@ -90,6 +90,11 @@ package final class Arena {
     return memory
   }
 
+  /// Memory without a meaning yet.
+  func buffer(_ byteCount: Int) -> UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: takeOwn(byteCount), count: byteCount)
+  }
+
   // MARK: - Making messages
 
   /// A message with every field at its default.

@@ -1,4 +1,5 @@
 import CProtobufC
+import Glibc
 
 /// Why bytes are not the message that they should be.
 package struct DecodeError: Error, Hashable, CustomStringConvertible {
@@ -94,6 +95,14 @@ package enum Codec {
     protobuf_c_message_pack(base(message), buffer.baseAddress?.assumingMemoryBound(to: UInt8.self))
   }
 
+  /// Encodes into memory of the arena, which lives until its next reset.
+  package static func encode<Message: CMessage>(
+    _ message: UnsafeMutablePointer<Message>, in arena: Arena
+  ) -> UnsafeRawBufferPointer {
+    let buffer = arena.buffer(encodedSize(message))
+    return UnsafeRawBufferPointer(rebasing: buffer[..<encode(message, into: buffer)])
+  }
+
   package static func encode<Message: CMessage>(_ message: UnsafeMutablePointer<Message>) -> [UInt8] {
     encode(base(message))
   }
@@ -117,6 +126,11 @@ package enum Read {
   /// A string field. WireCheck has seen to it that it is UTF-8 without NUL.
   package static func string(_ pointer: UnsafePointer<CChar>?) -> String {
     pointer.map { String(cString: $0) } ?? ""
+  }
+
+  /// The bytes of a string field, in place.
+  package static func utf8(_ pointer: UnsafePointer<CChar>?) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: pointer, count: pointer.map { strlen($0) } ?? 0)
   }
 
   package static func bytes(_ data: ProtobufCBinaryData) -> [UInt8] {

@@ -34,10 +34,9 @@ extension Service {
     }
   }
 
-  private static func resolve(_ service: String, _ name: String) -> ResolvedMethod? {
-    Method.find(service: service, name: name).map {
-      ResolvedMethod(index: $0.rawValue, shape: $0.description.shape)
-    }
+  private static func resolve(_ name: MethodName) -> ResolvedMethod? {
+    guard let method = Method.find(name) else { return nil }
+    return ResolvedMethod(index: method.rawValue, shape: method.shape)
   }
 
   private func noteSlowFrame(_ connection: Connection, _ now: Moment) {
@@ -90,11 +89,10 @@ extension Service {
     metrics.callsByStatus.add(.ok)
     switch connection.mode {
     case .rpc:
-      let bytes = Codec.encode(message)
-      let fits = bytes.withUnsafeBytes {
-        connection.server.reply(
-          call.stream, $0, now: now.nanoseconds, arena: envelopeArena, output: &connection.output)
-      }
+      // Beside the message itself, which is done with when this returns.
+      let fits = connection.server.reply(
+        call.stream, Codec.encode(message, in: replyArena), now: now.nanoseconds, arena: envelopeArena,
+        output: &connection.output)
       written(connection, fits, now)
     case .console, .undecided:
       print(connection, JSONEncode.text(Codec.base(message)) + "\nOK\n", now)

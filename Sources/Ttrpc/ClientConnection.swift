@@ -1,7 +1,7 @@
 import Protobuf
 
 /// The client's side of one ttrpc connection: the mirror of `ServerConnection`.
-package struct ClientConnection {
+package struct ClientConnection: ~Copyable {
   package enum Event {
     /// The input is used up.
     case needMore

@@ -5,8 +5,8 @@ import Protobuf
 /// The messages that Request and Response frames carry, through protobuf-c.
 enum Envelope {
   struct Request {
-    var service: String
-    var method: String
+    /// Service and method live as long as the arena's message, too.
+    var name: MethodName
     /// Lives as long as the arena's message.
     var payload: UnsafeRawBufferPointer
     var timeoutNanoseconds: Int64
@@ -17,7 +17,7 @@ enum Envelope {
   ) throws(DecodeError) -> Request {
     let message = try Codec.decode(Ttrpc__Request.self, body, in: arena).pointee
     return Request(
-      service: Read.string(message.service), method: Read.string(message.method),
+      name: MethodName(service: Read.utf8(message.service), method: Read.utf8(message.method)),
       payload: UnsafeRawBufferPointer(start: message.payload.data, count: message.payload.len),
       timeoutNanoseconds: message.timeout_nano)
   }

@@ -1,6 +1,6 @@
 /// Cuts a stream of bytes into frames. A frame that lies whole in what one read gave is handed out in place; only a
 /// tail is kept. Nothing is allocated for a length that is not accepted.
-package struct FrameParser {
+package struct FrameParser: ~Copyable {
   package enum Output {
     /// A whole frame; its body is there until the next call.
     case frame(FrameHeader, UnsafeRawBufferPointer)

@@ -1,7 +1,7 @@
 /// What one connection has yet to write: frames in order, bounded for each stream and for all together, with room
 /// kept back for what must get through. Knows which bytes the transport has taken, so that one can tell
 /// when the last byte of a Stop has left.
-package struct OutboundQueue {
+package struct OutboundQueue: ~Copyable {
   package struct Limits: Sendable {
     /// Bytes that may wait for one stream's reader.
     package var streamBytes = 1 << 20

@@ -17,9 +17,24 @@ package struct ResolvedMethod: Hashable, Sendable {
   }
 }
 
+/// What a Request asks for, as it came: looked up in the method table without a copy.
+package struct MethodName: CustomStringConvertible {
+  package var service: UnsafeRawBufferPointer
+  package var method: UnsafeRawBufferPointer
+
+  package init(service: UnsafeRawBufferPointer, method: UnsafeRawBufferPointer) {
+    self.service = service
+    self.method = method
+  }
+
+  package var description: String {
+    "\(String(decoding: service, as: UTF8.self))/\(String(decoding: method, as: UTF8.self))"
+  }
+}
+
 /// The server's side of one ttrpc connection: which streams there are and what may happen on them. Bytes in, events
 /// out one by one; what the peer did wrong is answered here.
-package struct ServerConnection {
+package struct ServerConnection: ~Copyable {
   package enum Event {
     /// The input is used up.
     case needMore
@@ -61,10 +76,10 @@ package struct ServerConnection {
   package var isInsideFrame: Bool { parser.isInsideFrame }
   package var framesBegun: UInt64 { parser.framesBegun }
 
-  /// Takes the next event off the front of `input`. `resolve` is the method table: service and method.
+  /// Takes the next event off the front of `input`. `resolve` is the method table.
   package mutating func next(
     _ input: inout UnsafeRawBufferPointer, now: Int64, arena: Arena, output: inout OutboundQueue,
-    resolve: (String, String) -> ResolvedMethod?
+    resolve: (MethodName) -> ResolvedMethod?
   ) -> Event {
     if let stream = closedNext {
       closedNext = nil
@@ -100,7 +115,7 @@ package struct ServerConnection {
 
   private mutating func request(
     _ header: FrameHeader, _ body: UnsafeRawBufferPointer, now: Int64, arena: Arena,
-    output: inout OutboundQueue, _ resolve: (String, String) -> ResolvedMethod?
+    output: inout OutboundQueue, _ resolve: (MethodName) -> ResolvedMethod?
   ) -> Event? {
     func refuse(_ code: StatusCode, _ text: String) -> Event? {
       fail(header.stream, Status(code, text), now: now, arena: arena, output: &output) ? nil : .outputFull
@@ -120,9 +135,8 @@ package struct ServerConnection {
       return refuse(
         error.problem == .tooLarge ? .resourceExhausted : .invalidArgument, "the ttrpc.Request: \(error)")
     }
-    guard let method = resolve(decoded.service, decoded.method) else {
-      return refuse(
-        .unimplemented, "no method \(decoded.service)/\(decoded.method); ListServices names them all")
+    guard let method = resolve(decoded.name) else {
+      return refuse(.unimplemented, "no method \(decoded.name); ListServices names them all")
     }
     guard streams.count < maxStreams else {
       return refuse(.resourceExhausted, "\(maxStreams) calls are open on this connection, which is its limit")

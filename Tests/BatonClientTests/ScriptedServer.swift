@@ -118,10 +118,8 @@ private final class ScriptedConnection {
   private func take(_ bytes: UnsafeRawBufferPointer) {
     var input = bytes
     while !isOver {
-      let event = connection.next(&input, now: 0, arena: arena, output: &output) { service, name in
-        Method.find(service: service, name: name).map {
-          ResolvedMethod(index: $0.rawValue, shape: $0.description.shape)
-        }
+      let event = connection.next(&input, now: 0, arena: arena, output: &output) { name in
+        Method.find(name).map { ResolvedMethod(index: $0.rawValue, shape: $0.shape) }
       }
       switch event {
       case .needMore: return

@@ -6,7 +6,7 @@ import Testing
 
 /// The client's and the server's machine speak to each other through pieces of any size: whatever the one says arrives
 /// whole, once and in order at the other.
-private struct Twins {
+private struct Twins: ~Copyable {
   var client = ClientConnection()
   var server = ServerConnection(maxStreams: 8)
   var fromClient = OutboundQueue()
@@ -43,8 +43,8 @@ private struct Twins {
   private mutating func serve(_ bytes: UnsafeRawBufferPointer) {
     var input = bytes
     while true {
-      let event = server.next(&input, now: 0, arena: arena, output: &fromServer) { _, method in
-        switch method {
+      let event = server.next(&input, now: 0, arena: arena, output: &fromServer) { name in
+        switch String(decoding: name.method, as: UTF8.self) {
         case "unary": ResolvedMethod(index: 0, shape: .unary)
         case "stream": ResolvedMethod(index: 1, shape: .serverStreaming)
         case "both": ResolvedMethod(index: 2, shape: .bidirectional)
