@@ -27,7 +27,12 @@ final class FaultyStore: Store {
     do throws(StoreFailure) {
       let committed = try store.apply(batch, at: now)
       revision = committed.revision
-      if !world.disk.hasCrashed, let daemon = world.daemon { world.check(daemon) }
+      for case .actorDropped(_, let checkpoint) in committed.consequences {
+        world.dropped.insert(ActorGeneration(checkpoint.actor, checkpoint.generation))
+      }
+      if !world.disk.hasCrashed, let daemon = world.daemon {
+        world.check(daemon, excused: Self.unlinked(batch))
+      }
       return committed
     } catch {
       world.trouble(at: world.now)
@@ -40,6 +45,20 @@ final class FaultyStore: Store {
       }
       throw error
     }
+  }
+
+  /// Whose link, silence or life these changes end.
+  private static func unlinked(_ batch: [Mutation]) -> Set<RunnerID> {
+    var runners: Set<RunnerID> = []
+    for mutation in batch {
+      switch mutation {
+      case .detached(let attachments), .silent(let attachments), .lose(let attachments, _):
+        runners.formUnion(attachments.map(\.runner))
+      case .leave(let attachment, _, _), .stopping(let attachment, _, _): runners.insert(attachment.runner)
+      default: break
+      }
+    }
+    return runners
   }
 
   private var failureCount: Int {

@@ -9,6 +9,8 @@ struct History {
 
   private(set) var runners: [RunnerID: Registered] = [:]
   private(set) var orders: Set<DrainOrderID> = []
+  /// By id, their names.
+  private(set) var actors: [ActorID: String] = [:]
   private(set) var stopsSeen: Set<DrainOrderID> = []
   /// The latest config that was acknowledged, and those put after it whose answer never came.
   private(set) var configs: [PoolName: [Bool?]] = [:]
@@ -17,6 +19,7 @@ struct History {
     runners[runner] = Registered(pool: pool, version: version)
   }
 
+  mutating func created(_ actor: ActorID, _ name: String) { actors[actor] = name }
   mutating func ordered(_ order: DrainOrderID) { orders.insert(order) }
   mutating func stopSeen(_ order: DrainOrderID) { stopsSeen.insert(order) }
 

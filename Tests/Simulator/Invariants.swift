@@ -4,7 +4,7 @@ import Registry
 /// What must hold after every commit, and once everything is quiet. Looked up in the database itself.
 extension World {
   /// After a commit.
-  func check(_ daemon: SimulatedDaemon) {
+  func check(_ daemon: SimulatedDaemon, excused: Set<RunnerID>? = []) {
     do {
       if random.oneIn(16) {
         for finding in try daemon.sqlite.verifyCounters() { violate("counters: \(finding)") }
@@ -39,6 +39,7 @@ extension World {
       }
       try checkPlans(daemon, runners)
       try checkFences(daemon)
+      try checkActors(daemon, runners, excused: excused)
     } catch {
       violate("a check could not read: \(error)")
     }
@@ -209,7 +210,7 @@ extension World {
     }
   }
 
-  private func all<Element>(
+  func all<Element>(
     _ reader: any StoreReader, _ query: (Page) -> Query, pick: (QueryAnswer.Content) -> PageOf<Element>?
   ) throws -> [Element] {
     var elements: [Element] = []

@@ -35,6 +35,14 @@ package enum PlantedBug: String, CaseIterable, Sendable {
   case eventSkipped
   /// The log repeats an event.
   case eventRepeated
+  /// Nothing happens to an actor because its time has come.
+  case actorTimesIgnored
+  /// A runner that is attached is not told of new commands.
+  case commandsForgotten
+  /// A report is acknowledged and not kept.
+  case reportForgotten
+  /// A runner that did not answer in time is not told that its actor was taken.
+  case dropForgotten
   /// A token is not known again after a restart: the same process becomes another runner.
   case tokenForgotten
 }
@@ -44,7 +52,7 @@ extension PlantedBug {
     switch self {
     case .acknowledgedBeforeCommit, .stopNotResent, .stopForgotten, .connectionGenerationIgnored,
       .deadlineLostAtRestart, .edgeTriggeredPlanner, .tokenForgotten, .drainedApart,
-      .failureSwallowed:
+      .failureSwallowed, .actorTimesIgnored, .commandsForgotten, .reportForgotten, .dropForgotten:
       BuggyStore(self, store)
     case .none, .deadlineIgnored, .lossIgnored, .detachIgnored, .silenceIgnored, .eventSkipped,
       .eventRepeated, .fenceIgnored:
@@ -78,6 +86,7 @@ private final class BuggyStore: Store {
   private var owed: [Mutation] = []
   private var attachments: [RunnerID: AttachmentID] = [:]
   private var hasRegistered = 0
+  private var reportsSeen = 0
   private var configs: [PoolName: RunnerConfig] = [:]
   private var revision = Revision(0)
 
@@ -89,6 +98,7 @@ private final class BuggyStore: Store {
   func start(at now: Moment) throws(StoreFailure) -> FleetSnapshot {
     var snapshot = try store.start(at: now)
     if bug == .stopNotResent { snapshot.openOrders = [] }
+    if bug == .actorTimesIgnored { snapshot.nextActorDue = nil }
     if bug == .deadlineLostAtRestart {
       for index in snapshot.openOrders.indices { snapshot.openOrders[index].terms.deadlineNanoseconds = .max }
     }
@@ -103,13 +113,18 @@ private final class BuggyStore: Store {
     case .tokenForgotten: return try store.apply(batch.map(forgetting), at: now)
     case .drainedApart: return try applyInTwo(batch, now)
     case .failureSwallowed: return try applyHoping(batch, now)
+    case .reportForgotten: return try applyWithoutReports(batch, now)
     default: break
     }
     var committed = try store.apply(batch, at: now)
     if bug == .stopNotResent || bug == .deadlineLostAtRestart { forgetOpenOrders(&committed) }
-    if bug == .stopForgotten {
-      committed.consequences.removeAll { consequence in
-        if case .stopsOrdered = consequence { true } else { false }
+    if bug == .actorTimesIgnored { committed.nextActorDue = nil }
+    committed.consequences.removeAll { consequence in
+      switch (bug, consequence) {
+      case (.stopForgotten, .stopsOrdered), (.commandsForgotten, .commandsIssued),
+        (.dropForgotten, .actorDropped):
+        true
+      default: false
       }
     }
     return committed
@@ -128,6 +143,26 @@ private final class BuggyStore: Store {
       }
       committed.results[index] = .success(.registered(admission))
     }
+  }
+
+  /// Of the reports every seventh is acknowledged and nothing more.
+  private func applyWithoutReports(_ batch: [Mutation], _ now: Moment) throws(StoreFailure) -> CommittedBatch
+  {
+    var forgotten: [Int: [ActorCheckpoint]] = [:]
+    var rest = batch
+    for (index, mutation) in batch.enumerated() {
+      guard case .actorReports(let attachment, let reports) = mutation else { continue }
+      reportsSeen += 1
+      guard reportsSeen % 7 == 0 else { continue }
+      forgotten[index] = reports.map(\.checkpoint)
+      rest[index] = .actorReports(attachment, [])
+    }
+    var committed = try store.apply(rest, at: now)
+    for (index, checkpoints) in forgotten {
+      guard case .success = committed.results[index] else { continue }
+      committed.results[index] = .success(.reported(acked: checkpoints, refused: []))
+    }
+    return committed
   }
 
   /// A drain or a config that no runner waits for is acknowledged out of thin air and written with the next batch.

@@ -15,7 +15,7 @@ final class SimulatedCaller: SimulatedPeer {
   /// The payload of each answer, and then how it ended; nil when the connection did.
   private let message: (UnsafeRawBufferPointer) -> Void
   private let ended: (Status?) -> Void
-  private var hasEnded = false
+  private(set) var hasEnded = false
 
   init(
     _ world: World, _ method: Method, _ request: [UInt8], message: @escaping (UnsafeRawBufferPointer) -> Void,

@@ -15,6 +15,9 @@ final class SimulatedClient: SimulatedWorker {
   private(set) var life = WorkerLife.running
   private(set) var stopsSeen: Set<DrainOrderID> = []
   var runner: RunnerID? { machine.runner }
+  private(set) var actors: SimulatedActors!
+  var obeys: Bool { obedience == .obeys }
+  private let takesActors: Bool
   /// Until then the process gets no time.
   private(set) var hangsUntil: Int64 = 0
 
@@ -44,7 +47,9 @@ final class SimulatedClient: SimulatedWorker {
     token = RegistrationToken(high: world.random.next(), low: world.random.next() | 1)
     endsWithProcess = world.random.oneIn(3)
     obedience = .drawn(world)
+    takesActors = !world.random.oneIn(4)
     machine = RunnerMachine(randomness: world.random.next(), giveUpAt: .max)
+    actors = SimulatedActors(world, "\(pid)") { [unowned self] make in send(make) }
     perform(machine.start())
   }
 
@@ -88,7 +93,11 @@ final class SimulatedClient: SimulatedWorker {
           return world.violate("runner \(pid) got what it cannot read")
         }
         if case .unknown = message { world.violate("runner \(pid) got an unknown message") }
-        perform(machine.received(message, now: world.now))
+        switch message {
+        case .actorCommands(let commands): actors.received(commands)
+        case .ackEvents(let acked, let refused): actors.received(acked: acked, refused: refused)
+        default: perform(machine.received(message, now: world.now))
+        }
       case .response(_, let status, _):
         if [.invalidArgument, .internal, .unimplemented].contains(status.code) {
           world.violate("runner \(pid) was told \(status)")
@@ -133,12 +142,16 @@ final class SimulatedClient: SimulatedWorker {
       case .registered(let registered):
         world.note("client \(pid) v\(version) is \(registered.runner), resumed \(registered.isResumed)")
         world.history.registered(registered.runner, pool, version)
-      case .cutOff: world.note("client \(pid) is cut off")
+        actors.attached()
+      case .cutOff:
+        world.note("client \(pid) is cut off")
+        actors.detached()
       case .stop(let stop): stopped(stop.order)
       case .ended(let ending):
         world.note("client \(pid) ends: \(ending)")
         if case .fenced = ending, world.bug == .fenceIgnored { return }
         life = .finished
+        actors.dropAll()
       }
     }
     scheduleTick()
@@ -150,6 +163,7 @@ final class SimulatedClient: SimulatedWorker {
     stopsSeen.insert(order)
     guard obedience != .never, !isFinishing else { return }
     isFinishing = true
+    actors.isClosed = true
     finish(after: world.random.milliseconds(0...8000))
   }
 
@@ -158,6 +172,7 @@ final class SimulatedClient: SimulatedWorker {
       whenAwake { [self] in
         guard obedience.isShown(in: world) else { return finish(after: 5_000_000_000) }
         hasFinished = true
+        actors.dropAll()
         perform(machine.finish(exitCode: 0, reason: "done"))
       }
     }
@@ -167,7 +182,7 @@ final class SimulatedClient: SimulatedWorker {
     arena.reset()
     let message = AttachRequests.register(
       pool: pool, key: key, version: version, totalSlots: 4, token: token, endsWithProcess: endsWithProcess,
-      metadata: [], arena)
+      takesActors: takesActors, metadata: [], arena)
     let description = Method.attach.description
     let opened = Codec.encode(message).withUnsafeBytes { bytes in
       client.open(
@@ -245,6 +260,7 @@ final class SimulatedClient: SimulatedWorker {
     guard life == .running else { return }
     world.note("client \(pid) dies")
     life = .dead
+    actors.dropAll()
     hangUp()
     world.processDied(self)
   }

@@ -25,6 +25,8 @@ final class SimulatedRunner: SimulatedWorker {
   private var stream: UInt32 = 0
   private(set) var runner: RunnerID?
   private(set) var stopsSeen: Set<DrainOrderID> = []
+  private(set) var actors: SimulatedActors!
+  private let takesActors: Bool
   private var sequence: UInt64 = 0
   /// On this link.
   private var isRegistered = false
@@ -40,6 +42,8 @@ final class SimulatedRunner: SimulatedWorker {
     token = RegistrationToken(high: world.random.next(), low: world.random.next() | 1)
     endsWithProcess = world.random.oneIn(3)
     obedience = .drawn(world)
+    takesActors = !world.random.oneIn(4)
+    actors = SimulatedActors(world, "\(pid)") { [unowned self] make in send(make) }
     connect()
   }
 
@@ -54,6 +58,8 @@ final class SimulatedRunner: SimulatedWorker {
     self.pid = pid
     endsWithProcess = world.random.oneIn(3)
     obedience = .drawn(world)
+    takesActors = !world.random.oneIn(4)
+    actors = SimulatedActors(world, "\(pid)") { [unowned self] make in send(make) }
     connect()
   }
 
@@ -64,7 +70,8 @@ final class SimulatedRunner: SimulatedWorker {
 
   private func retry() {
     link = nil
-    guard life == .running else { return }
+    actors.detached()
+    guard life == .running else { return actors.dropAll() }
     world.schedule(after: world.random.milliseconds(50...2000)) { [self] in
       if life == .running, link == nil { connect() }
     }
@@ -85,7 +92,7 @@ final class SimulatedRunner: SimulatedWorker {
     arena.reset()
     let register = AttachRequests.register(
       pool: pool, key: key, version: version, totalSlots: 4, token: token, endsWithProcess: endsWithProcess,
-      metadata: [], arena)
+      takesActors: takesActors, metadata: [], arena)
     Codec.encode(register).withUnsafeBytes { bytes in
       stream = client.open(
         service: Method.attach.description.service, method: Method.attach.description.name,
@@ -130,6 +137,7 @@ final class SimulatedRunner: SimulatedWorker {
       isRegistered = true
       world.history.registered(registered.runner, pool, version)
       beat()
+      actors.attached()
     case .heartbeatAck: break
     case .stop(let stop):
       world.note("runner \(pid) gets stop \(stop.order)")
@@ -139,15 +147,20 @@ final class SimulatedRunner: SimulatedWorker {
       sendAck(stop.order)
       guard !isStopping else { return }
       isStopping = true
+      actors.isClosed = true
       world.schedule(after: world.random.milliseconds(0...8000)) { [self] in finish() }
     case .close(let cause, _):
       world.note("runner \(pid) is closed: \(cause.map { "\($0)" } ?? "unknown")")
       switch cause {
       case .daemonStopping: break
-      case .detached, .forced, .lost, .resumedElsewhere: life = .finished
+      case .detached, .forced, .lost, .resumedElsewhere:
+        life = .finished
+        actors.dropAll()
       case nil: break
       }
-    case .actorCommands, .ackEvents, .unknown: world.violate("runner \(pid) got a message that is not for it")
+    case .actorCommands(let commands): actors.received(commands)
+    case .ackEvents(let acked, let refused): actors.received(acked: acked, refused: refused)
+    case .unknown: world.violate("runner \(pid) got an unknown message")
     }
   }
 
@@ -157,7 +170,9 @@ final class SimulatedRunner: SimulatedWorker {
     switch status.code {
     case .unavailable, .resourceExhausted, .deadlineExceeded, .aborted: break
     case .invalidArgument, .internal, .unimplemented: world.violate("runner \(pid) was told \(status)")
-    default: life = .finished
+    default:
+      life = .finished
+      actors.dropAll()
     }
   }
 
@@ -200,12 +215,18 @@ final class SimulatedRunner: SimulatedWorker {
       return
     }
     isFinishing = true
+    actors.dropAll()
     arena.reset()
     send(AttachRequests.detach(exitCode: 0, reason: "done", arena))
     world.schedule(after: 3_000_000_000) { [self] in
       isFinishing = false
       if life == .running { finish() }
     }
+  }
+
+  private func send(_ make: (Arena) -> AttachRequests.Message) {
+    let arena = Arena()
+    withExtendedLifetime(arena) { send(make(arena)) }
   }
 
   private func send(_ message: AttachRequests.Message) {
@@ -251,6 +272,7 @@ final class SimulatedRunner: SimulatedWorker {
     guard life == .running else { return }
     world.note("runner \(pid) dies")
     life = .dead
+    actors.dropAll()
     if let link { world.hangUp(link) }
     link = nil
     world.processDied(self)

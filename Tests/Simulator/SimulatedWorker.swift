@@ -11,6 +11,7 @@ protocol SimulatedWorker: SimulatedPeer {
   /// The id that the daemon gave it; nil before.
   var runner: RunnerID? { get }
   var stopsSeen: Set<DrainOrderID> { get }
+  var actors: SimulatedActors! { get }
   /// Until then the process gets no time.
   var hangsUntil: Int64 { get }
 

@@ -42,6 +42,16 @@ private final class SimulationRun {
   private var nextPid: Int32 = 100
   private var versions: [PoolName: UInt32] = [:]
 
+  /// Short, so that a run sees many of their ends.
+  private static let actorSettings: ActorSettings = {
+    var settings = ActorSettings()
+    settings.startThresholdMilliseconds = 6000
+    settings.stopThresholdMilliseconds = 20_000
+    settings.retryBackoffMilliseconds = 1000
+    settings.retryResetMilliseconds = 60_000
+    return settings
+  }()
+
   private static let peaceNanoseconds: Int64 = 200_000_000_000
 
   init(_ world: World, minutes: Int64) {
@@ -70,6 +80,7 @@ private final class SimulationRun {
     world.run(until: world.now + Self.peaceNanoseconds)
     guard world.violations.isEmpty else { return }
     checkLost()
+    world.checkActorsAtRest(started)
     world.checkQuiet(watchers)
   }
 
@@ -106,7 +117,57 @@ private final class SimulationRun {
     case 9: startRunner(pool, versions[pool]!)
     default: break
     }
+    for _ in 0..<Int.random(in: 0...3, using: &world.random) { wishForActors(pool) }
     runners.removeAll { $0.life != .running }
+  }
+
+  /// Creates an actor, or wants something of one.
+  private func wishForActors(_ pool: PoolName) {
+    let arena = Arena()
+    let known = world.history.actors.keys.sorted()
+    guard world.random.oneIn(3), let id = known.randomElement(using: &world.random) else {
+      let request = arena.make(Baton__V1__CreateActorRequest.self)
+      request.pointee.runner_name = arena.string(pool.name)
+      request.pointee.name = arena.string("box")
+      if world.random.oneIn(3) {
+        request.pointee.key = arena.string("key-\(Int.random(in: 0...9, using: &world.random))")
+      }
+      request.pointee.crash_policy = .init(rawValue: UInt32.random(in: 1...3, using: &world.random))
+      return call(.createActor, Codec.encode(request)) { [world] payload in
+        let arena = Arena()
+        guard let response = try? Codec.decode(Baton__V1__CreateActorResponse.self, payload, in: arena),
+          let actor = Decode.actor(response.pointee.actor)
+        else { return }
+        world.history.created(actor.id, actor.identity.name)
+      }
+    }
+    let (method, request): (Method, [UInt8]) =
+      switch Int.random(in: 0..<3, using: &world.random) {
+      case 0:
+        (
+          .wakeActor,
+          Codec.encode(make(Baton__V1__WakeActorRequest.self, arena) { $0.actor_id = UInt64(id.rawValue) })
+        )
+      case 1:
+        (
+          .sleepActor,
+          Codec.encode(make(Baton__V1__SleepActorRequest.self, arena) { $0.actor_id = UInt64(id.rawValue) })
+        )
+      default:
+        (
+          .destroyActor,
+          Codec.encode(make(Baton__V1__DestroyActorRequest.self, arena) { $0.actor_id = UInt64(id.rawValue) })
+        )
+      }
+    call(method, request) { _ in }
+  }
+
+  private func make<Message: CMessage>(
+    _ type: Message.Type, _ arena: Arena, _ set: (inout Message) -> Void
+  ) -> UnsafeMutablePointer<Message> {
+    let message = arena.make(type)
+    set(&message.pointee)
+    return message
   }
 
   private func living() -> [any SimulatedWorker] { runners.filter { $0.life == .running } }
@@ -134,7 +195,7 @@ private final class SimulationRun {
     request.pointee.namespace_ = arena.string(pool.namespace)
     request.pointee.name = arena.string(pool.name)
     request.pointee.config = Encode.config(
-      RunnerConfig(kind: .normal(.init(drainOnVersionUpgrade: drains))), arena)
+      RunnerConfig(kind: .normal(.init(drainOnVersionUpgrade: drains, actors: Self.actorSettings))), arena)
     world.history.configSent(pool, drains: drains)
     let sent = world.history.configs[pool]!.count
     call(.putRunnerConfig, Codec.encode(request)) { [world] _ in
@@ -175,7 +236,7 @@ private final class SimulationRun {
     _ method: Method, _ request: [UInt8], _ answered: @escaping (UnsafeRawBufferPointer) -> Void
   ) {
     callers.append(SimulatedCaller(world, method, request, message: answered, ended: { _ in }))
-    if callers.count > 16 { callers.removeFirst(8) }
+    callers.removeAll { $0.hasEnded }
   }
 
   // MARK: - Faults

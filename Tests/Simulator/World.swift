@@ -31,6 +31,9 @@ package final class World {
   var clients: [SimulatedClient] = []
   var history = History()
   var deadlines = Deadlines()
+  /// The latest generation seen of each actor, and those that were taken from a runner that did not answer in time.
+  var generations: [ActorID: Int64] = [:]
+  var dropped: Set<ActorGeneration> = []
   /// When something last kept the daemon from doing what was due.
   private(set) var lastTroubleAt: Int64 = 0
   private var watchedProcesses: [RunnerID: ObjectIdentifier] = [:]
@@ -111,7 +114,7 @@ package final class World {
       daemon = started
       started.begin()
       checkAcknowledged(started)
-      check(started)
+      check(started, excused: nil)
     } catch {
       guard disk.hasCrashed || isDiskFull else {
         return violate("the daemon does not start: \(pathless("\(error)"))")
