@@ -283,6 +283,22 @@ import Testing
     #expect(try actors.story(box).hasPrefix("starting"), "at once, as the first time")
   }
 
+  /// The machine's clock begins anew with a restart; ten minutes of health are ten minutes of health.
+  @Test func healthIsCountedOverARestartOfTheMachine() throws {
+    let runner = try actors.runner(1)
+    let box = try actors.running(on: runner)
+    for _ in 0..<2 { try actors.report(runner, box, ActorFleet.error) }
+    try actors.wait(seconds: 3)
+    try actors.report(runner, box, .running)
+    #expect(try actors[box].retries == 2)
+    actors.advance(seconds: 3600)
+    fleet.bootID = "boot-2"
+    fleet.now.nanoseconds = 5_000_000_000
+    try fleet.reopen()
+    #expect(try actors.story(box) == "pending (noCapacity)", "tried at once; nobody has come back yet")
+    #expect(try actors[box].retries == 1 && actors[box].wait == .runner)
+  }
+
   @Test func retriesSurviveARestartOfTheDaemon() throws {
     let runner = try actors.runner(1)
     let box = try actors.running(on: runner)
