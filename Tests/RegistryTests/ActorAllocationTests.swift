@@ -216,6 +216,18 @@ import Testing
     #expect(rest.nextActorDue == fleet.now.nanoseconds + 30_000_000_000, "start deadlines are next")
   }
 
+  /// To wait for the next transaction is not to lack a slot.
+  @Test func whoIsNextLacksNoCapacity() throws {
+    let runner = actors.registration(1, slots: UInt32(Self.limit) + 100)
+    let wish = Mutation.createActor(actors.creation())
+    try fleet.apply([.register(runner)] + Array(repeating: wish, count: Self.limit + 1))
+    let last = ActorID(Int64(Self.limit) + 1)
+    #expect(try actors.story(last) == "pending")
+    #expect(try actors[last].wait == .turn)
+    try actors.wait(seconds: 0)
+    #expect(try actors.story(last) == "starting on 1 generation 1")
+  }
+
   /// As many are due at once as one transaction does not look at.
   @Test func moreThanOneTransactionLooksAt() throws {
     let count = SQLiteStore.duePerTransaction + 10
