@@ -216,6 +216,16 @@ import Testing
     #expect(rest.nextActorDue == fleet.now.nanoseconds + 30_000_000_000, "start deadlines are next")
   }
 
+  /// What a transaction that came to nothing had begun is still to be done.
+  @Test func theRestOutlivesATransactionThatFails() throws {
+    _ = try manyWait()
+    try fleet.fillDisk(true)
+    #expect(throws: StoreFailure.self) { try fleet.store.apply([.actorsDue], at: fleet.now) }
+    try fleet.fillDisk(false)
+    try fleet.apply([.actorsDue])
+    #expect(try fleet.pool().pool.actors.starting == Self.limit + 400)
+  }
+
   /// To wait for the next transaction is not to lack a slot.
   @Test func whoIsNextLacksNoCapacity() throws {
     let runner = actors.registration(1, slots: UInt32(Self.limit) + 100)
@@ -239,5 +249,14 @@ import Testing
     let second = try fleet.apply([.actorsDue])
     #expect(try #require(second.nextActorDue) > fleet.now.nanoseconds)
     #expect(try actors[ActorID(Int64(count))].generation == 2)
+  }
+}
+
+extension Fleet {
+  /// The file may grow no more, or may again.
+  func fillDisk(_ isFull: Bool) throws {
+    _ = try Statement(store.database, "PRAGMA max_page_count = \(isFull ? 1 : 1_000_000_000)").first {
+      $0.int64(0)
+    }
   }
 }
