@@ -49,13 +49,15 @@ enum ActorSQL {
     "SELECT pending, queued, starting, running, stopping, sleeping FROM pool_actors WHERE pool_id = ?"
   static let writePoolActors = "INSERT OR REPLACE INTO pool_actors VALUES (?, ?, ?, ?, ?, ?, ?)"
   static let queuedPools = "SELECT pool_id FROM pool_actors WHERE queued > 0"
-  /// Another boot's clock means nothing: what waits for its next try is tried now, alarms keep their wall time.
+  /// Another boot's clock means nothing: what waits for its next try is tried now, alarms keep their wall time, and who ran
+  /// has run since it said so on the wall clock.
   static let restartClock = """
     UPDATE actors SET
       alarm_ns = iif(alarm_at_ms IS NULL, NULL, ?1 + max(0, alarm_at_ms - ?2) * 1000000),
       due_ns = CASE state WHEN 1 THEN iif(due_ns IS NULL, NULL, ?1)
-        WHEN 5 THEN iif(alarm_at_ms IS NULL, NULL, ?1 + max(0, alarm_at_ms - ?2) * 1000000) ELSE due_ns END
-    WHERE state < 6 AND (due_ns IS NOT NULL OR alarm_at_ms IS NOT NULL)
+        WHEN 5 THEN iif(alarm_at_ms IS NULL, NULL, ?1 + max(0, alarm_at_ms - ?2) * 1000000) ELSE due_ns END,
+      ran_since_ns = iif(ran_since_ns IS NULL, NULL, ?1 - max(0, ?2 - coalesce(running_at_ms, ?2)) * 1000000)
+    WHERE state < 6 AND (due_ns IS NOT NULL OR alarm_at_ms IS NOT NULL OR ran_since_ns IS NOT NULL)
     """
   /// Whoever must answer has at least this long after a start of the daemon.
   static let extendDeadlines = """

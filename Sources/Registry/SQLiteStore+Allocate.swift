@@ -45,7 +45,10 @@ extension SQLiteStore {
     } else {
       try serveQueue(of: pool)
     }
-    for actor in wanting where actor.life.isQueued { try happen(.noCapacity, to: actor, of: pool) }
+    let left = wanting.filter { $0.life.isQueued }
+    // Who is only left for the next transaction lacks no slot.
+    guard !left.isEmpty, try findSlot(in: pool) == nil else { return }
+    for actor in left { try happen(.noCapacity, to: actor, of: pool) }
   }
 
   private func serveQueue(of pool: PoolRecord) throws(DatabaseError) {

@@ -160,6 +160,7 @@ package final class SQLiteStore: Store {
   ) throws(StoreFailure) -> Answer {
     if let fatal { throw fatal }
     let answer: Answer
+    let hadMoreToAllocate = hasMoreToAllocate
     do throws(DatabaseError) {
       try statements.begin.run()
       work = Work(now: now, ledger: ledger)
@@ -169,6 +170,7 @@ package final class SQLiteStore: Store {
     } catch {
       database.rollBack()
       work = Work(now: now, ledger: ledger)
+      hasMoreToAllocate = hadMoreToAllocate
       isUnproven = true
       throw remembering(error.storeFailure)
     }
