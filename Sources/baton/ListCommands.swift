@@ -167,7 +167,7 @@ extension BatonCommand {
 
   static func words(_ config: PoolConfig) -> (drain: String, grace: String) {
     switch config.kind {
-    case .normal(let drain, let grace):
+    case .normal(let drain, let grace, _):
       (drain == true ? "on upgrade" : "off", grace.map { Duration.text(milliseconds: $0) } ?? "default")
     case .serverless: ("serverless", "-")
     }
