@@ -270,6 +270,12 @@ extension DaemonMessage {
     package var kind: ActorCommand.Kind?
     package var remainingMilliseconds: Int64
 
+    package init(checkpoint: ActorCheckpoint, kind: ActorCommand.Kind?, remainingMilliseconds: Int64) {
+      self.checkpoint = checkpoint
+      self.kind = kind
+      self.remainingMilliseconds = remainingMilliseconds
+    }
+
     init(_ message: UnsafeMutablePointer<Baton__V1__ActorCommand>) {
       let command = message.pointee
       checkpoint = Decode.checkpoint(command.checkpoint)

@@ -1,6 +1,7 @@
 import BatonAPI
 import BatonClient
 import Glibc
+import enum Handover.Bounds
 import Options
 
 /// Commands about pools' configs, and calls by hand.
@@ -10,12 +11,24 @@ extension BatonCommand {
       name: "config",
       usage:
         "config list | get NAME | delete NAME | put NAME [--file PATH | --drain-on-version-upgrade | --no-drain] "
-        + "[--drain-grace TIME] [--serverless] [--metadata K=V ...]",
+        + "[--drain-grace TIME] [--actor-start TIME] [--actor-stop TIME] [--actor-backoff TIME] [--actor-reset TIME] "
+        + "[--fallback] [--serverless] [--metadata K=V ...]",
       summary: "How a pool's runners are treated.",
       options: [
         Option("drain-on-version-upgrade", .flag, help: "put: a newer version drains the older ones."),
         Option("no-drain", .flag, help: "put: it does not; what holds when neither is given."),
         Option("drain-grace", .value(placeholder: "TIME"), help: "put: how long a drained runner may take."),
+        Option("actor-start", .value(placeholder: "TIME"), help: "put: how long an actor may take to start."),
+        Option("actor-stop", .value(placeholder: "TIME"), help: "put: how long an actor may take to stop."),
+        Option(
+          "actor-backoff", .value(placeholder: "TIME"),
+          help: "put: the pause before an actor's second try in a row; it doubles with each."),
+        Option(
+          "actor-reset", .value(placeholder: "TIME"),
+          help: "put: after running this long an actor's next try is a first one."),
+        Option(
+          "fallback", .flag,
+          help: "put: other ready versions take actors for which the target has no free slot."),
         Option("serverless", .flag, help: "put: runners start on demand; an upgrade never drains them."),
         Option("metadata", .list(placeholder: "K=V"), help: "put: free pairs."),
         Option(
@@ -71,14 +84,19 @@ extension BatonCommand {
 
   /// A config as JSON: alone, or inside the answer that `get --json` prints.
   private static func stored(at path: String) throws -> String {
+    let text = String(decoding: try bytes(at: path, option: "file", limit: 1 << 20), as: UTF8.self)
+    return FlatJSON.fields(text)["config"] ?? text
+  }
+
+  /// What a file holds, or standard input; at most so much of it.
+  static func bytes(at path: String, option: String, limit: Int) throws -> [UInt8] {
     guard let file = fopen(path == "-" ? "/dev/stdin" : path, "r") else {
-      throw UsageError("--file \(path): \(String(cString: strerror(errno)))")
+      throw UsageError("--\(option) \(path): \(String(cString: strerror(errno)))")
     }
     defer { fclose(file) }
-    var bytes = [UInt8](repeating: 0, count: 1 << 20)
+    var bytes = [UInt8](repeating: 0, count: limit)
     let count = fread(&bytes, 1, bytes.count, file)
-    let text = String(decoding: bytes[..<count], as: UTF8.self)
-    return FlatJSON.fields(text)["config"] ?? text
+    return Array(bytes[..<count])
   }
 
   private static func given(_ context: Context) throws -> PoolConfig {
@@ -94,19 +112,42 @@ extension BatonCommand {
       guard parts.count == 2 else { throw UsageError("--metadata takes K=V, not \"\(pair)\"") }
       metadata[String(parts[0])] = String(parts[1])
     }
+    let actors = try actorPolicy(options)
     if options.isOn("serverless") {
       guard !drains, grace == nil else {
         throw UsageError("--serverless runners are never drained by an upgrade")
       }
+      guard actors == ActorPolicy() else {
+        throw UsageError("--serverless pools have the default times of actors")
+      }
       return PoolConfig(.serverless, metadata: metadata)
     }
     let drain: Bool? = drains ? true : options.isOn("no-drain") ? false : nil
-    return PoolConfig(.normal(drainOnVersionUpgrade: drain, graceMilliseconds: grace), metadata: metadata)
+    return PoolConfig(
+      .normal(drainOnVersionUpgrade: drain, graceMilliseconds: grace, actors: actors), metadata: metadata)
+  }
+
+  private static func actorPolicy(_ options: ParsedOptions) throws -> ActorPolicy {
+    var policy = ActorPolicy()
+    policy.fallsBackToOtherVersions = options.isOn("fallback")
+    policy.startMilliseconds = try options.milliseconds("actor-start", in: Bounds.actorStartMilliseconds)
+    policy.stopMilliseconds = try options.milliseconds("actor-stop", in: Bounds.actorStopMilliseconds)
+    policy.backoffMilliseconds = try options.milliseconds(
+      "actor-backoff", in: Bounds.actorRetryBackoffMilliseconds)
+    policy.resetMilliseconds = try options.milliseconds("actor-reset", in: Bounds.actorRetryResetMilliseconds)
+    return policy
   }
 
   private static func show(_ config: PoolConfig, _ pool: String) {
     let (drain, grace) = words(config)
     say("\(pool)\n  drain     \(drain)\n  grace     \(grace)")
+    if case .normal(_, _, let actors) = config.kind {
+      func time(_ value: Int64?) -> String { value.map { Duration.text(milliseconds: $0) } ?? "default" }
+      say(
+        "  actors    start \(time(actors.startMilliseconds)), stop \(time(actors.stopMilliseconds)), "
+          + "backoff \(time(actors.backoffMilliseconds)), reset \(time(actors.resetMilliseconds)), "
+          + "fallback \(actors.fallsBackToOtherVersions ? "on" : "off")")
+    }
     for (key, value) in config.metadata.sorted(by: { $0.key < $1.key }) {
       say("  metadata  \(Table.printable(key))=\(Table.printable(value))")
     }

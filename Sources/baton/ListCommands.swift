@@ -59,6 +59,11 @@ extension BatonCommand {
         + " (\(field("runnersDetached")) of them detached), \(field("runnersEnded")) ended")
     say(
       "pools      \(field("pools")) in \(field("namespaces")) namespaces, \(field("openDrains")) open drains")
+    let actors = FlatJSON.fields(fields["actors"] ?? "{}")
+    say(
+      "actors     "
+        + ["pending", "starting", "running", "stopping", "sleeping"]
+        .map { "\(actors[$0] ?? "0") \($0)" }.joined(separator: ", "))
     say("peers      \(field("connections")) connections")
     say(
       field("storeHealthy") == "true"
@@ -150,6 +155,7 @@ extension BatonCommand {
       .init(heading: "POOL", isFlexible: true), .init(heading: "TARGET", alignment: .right),
       .init(heading: "DRAIN"), .init(heading: "GRACE", alignment: .right),
       .init(heading: "VERSIONS", isFlexible: true), .init(heading: "DRAINING", alignment: .right),
+      .init(heading: "ACTORS", isFlexible: true),
     ])
     for pool in pools {
       let (drain, grace) = words(pool.config)
@@ -160,14 +166,23 @@ extension BatonCommand {
       table.add([
         "\(pool.namespace)/\(pool.name)", pool.targetVersion.map { "\($0)" } ?? "-", drain, grace,
         versions.isEmpty ? "-" : versions.joined(separator: "; "), "\(pool.openDrains)",
+        words(pool.actors),
       ])
     }
     return table
   }
 
+  private static func words(_ actors: ActorCountsInfo) -> String {
+    let counts = [
+      (actors.pending, "pending"), (actors.starting, "starting"), (actors.running, "running"),
+      (actors.stopping, "stopping"), (actors.sleeping, "sleeping"),
+    ].filter { $0.0 > 0 }
+    return counts.isEmpty ? "-" : counts.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
+  }
+
   static func words(_ config: PoolConfig) -> (drain: String, grace: String) {
     switch config.kind {
-    case .normal(let drain, let grace):
+    case .normal(let drain, let grace, _):
       (drain == true ? "on upgrade" : "off", grace.map { Duration.text(milliseconds: $0) } ?? "default")
     case .serverless: ("serverless", "-")
     }

@@ -10,7 +10,7 @@ let second: Int64 = 1_000_000_000
 enum MachineEvent: String, CaseIterable {
   case connected, refusedConnect, passingConnect, lastingConnect, disconnected
   case unavailable, failedPrecondition
-  case registered, ack, ackOfSeen, ackOfUnseen, stop, sameStop, unknown
+  case registered, ack, ackOfSeen, ackOfUnseen, stop, sameStop, actorCommands, actorAcks, unknown
   case closeStopping, closeElsewhere, closeForced, closeLost, closeDetached, closeOther
   case beginDrain, finish, earlyTick
 }
@@ -47,6 +47,8 @@ extension RunnerMachine {
     case .ackOfUnseen: received(.heartbeatAck(sequence: 1, openOrder: DrainOrderID(2)), now: now)
     case .stop: received(.stop(Self.notice(2)), now: now)
     case .sameStop: received(.stop(Self.notice(1)), now: now)
+    case .actorCommands: received(.actorCommands([]), now: now)
+    case .actorAcks: received(.ackEvents(acked: [], refused: []), now: now)
     case .unknown: received(.unknown, now: now)
     case .closeStopping: received(.close(.daemonStopping, message: "bye"), now: now)
     case .closeElsewhere: received(.close(.resumedElsewhere, message: "twin"), now: now)
@@ -75,6 +77,8 @@ extension RunnerMachine.Effect {
     case .registered: "registered"
     case .cutOff: "cutOff"
     case .stop(let stop): "stop\(stop.order.rawValue)"
+    case .actorCommands: "commands"
+    case .actorEventsAnswered: "answered"
     case .ended(.finished): "finished"
     case .ended(.fenced): "fenced"
     case .ended(.refused): "refused"

@@ -21,6 +21,8 @@ private let table = """
   ackOfUnseen        |                      |         |                      |                      | hangUp cutOff connect >C  | hangUp cutOff connect >C
   stop               |                      |         |                      |                      | ack2 stop2 >A             | ack2 stop2 >A
   sameStop           |                      |         |                      |                      | ack1 >A                   | ack1 >A
+  actorCommands      |                      |         |                      |                      | commands >A               | commands >A
+  actorAcks          |                      |         |                      |                      | answered >A               | answered >A
   unknown            |                      |         |                      |                      |                           |
   closeStopping      |                      |         | hangUp >W            | hangUp >W            | hangUp cutOff >W          | hangUp cutOff >W
   closeOther         |                      |         | hangUp >W            | hangUp >W            | hangUp cutOff >W          | hangUp cutOff >W

@@ -147,6 +147,8 @@ final class SimulatedClient: SimulatedWorker {
         world.note("client \(pid) is cut off")
         actors.detached()
       case .stop(let stop): stopped(stop.order)
+      // It takes no actors.
+      case .actorCommands, .actorEventsAnswered: break
       case .ended(let ending):
         world.note("client \(pid) ends: \(ending)")
         if case .fenced = ending, world.bug == .fenceIgnored { return }

@@ -41,6 +41,8 @@ public struct StatusInfo: Hashable, Sendable {
   public var connections: Int
   /// How many of each there are.
   public var namespaces, pools, runnersReady, runnersDraining, runnersDetached, runnersEnded, openDrains: Int
+  /// Actors that are not destroyed.
+  public var actors: ActorCountsInfo
   /// Size of the write-ahead log.
   public var walBytes: Int64
   /// How often a runner sends a heartbeat, when it gets no new actors, when it is lost, how long a drain may take.
@@ -64,6 +66,7 @@ public struct StatusInfo: Hashable, Sendable {
     runnersDetached = Int(clamping: status.runners_detached)
     runnersEnded = Int(clamping: status.runners_ended)
     openDrains = Int(clamping: status.open_drains)
+    actors = ActorCountsInfo(Decode.actorCounts(status.actors))
     walBytes = Int64(clamping: status.wal_bytes)
     heartbeatIntervalMilliseconds = Int64(status.heartbeat_interval_ms)
     silentThresholdMilliseconds = Int64(status.silent_threshold_ms)

@@ -139,7 +139,7 @@ public struct PoolConfig: Hashable, Sendable {
   /// The two kinds of pools.
   public enum Kind: Hashable, Sendable {
     /// Long-running processes. `drainOnVersionUpgrade` absent means false; a grace of nil is the daemon's default.
-    case normal(drainOnVersionUpgrade: Bool?, graceMilliseconds: Int64?)
+    case normal(drainOnVersionUpgrade: Bool?, graceMilliseconds: Int64?, actors: ActorPolicy = ActorPolicy())
     /// Started on demand; an upgrade never drains them.
     case serverless
   }
@@ -159,7 +159,7 @@ public struct PoolConfig: Hashable, Sendable {
       kind = .normal(
         drainOnVersionUpgrade: normal.drainOnVersionUpgrade,
         graceMilliseconds: normal.drainGracePeriodMilliseconds == 0
-          ? nil : normal.drainGracePeriodMilliseconds)
+          ? nil : normal.drainGracePeriodMilliseconds, actors: ActorPolicy(normal.actors))
     case .serverless: kind = .serverless
     }
     metadata = Dictionary(config.metadata.map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
@@ -168,9 +168,11 @@ public struct PoolConfig: Hashable, Sendable {
   var value: RunnerConfig {
     let pairs = metadata.sorted { $0.key < $1.key }.map { MetadataPair(key: $0.key, value: $0.value) }
     switch kind {
-    case .normal(let drain, let grace):
+    case .normal(let drain, let grace, let actors):
       return RunnerConfig(
-        kind: .normal(.init(drainOnVersionUpgrade: drain, drainGracePeriodMilliseconds: grace ?? 0)),
+        kind: .normal(
+          .init(
+            drainOnVersionUpgrade: drain, drainGracePeriodMilliseconds: grace ?? 0, actors: actors.value)),
         metadata: pairs)
     case .serverless: return RunnerConfig(kind: .serverless, metadata: pairs)
     }
@@ -232,6 +234,8 @@ public struct PoolInfo: Hashable, Sendable {
   public var versions: [VersionInfo]
   /// Drain orders that are open.
   public var openDrains: Int
+  /// Its actors.
+  public var actors: ActorCountsInfo
 
   init(_ pool: Pool) {
     namespace = pool.name.namespace
@@ -244,6 +248,7 @@ public struct PoolInfo: Hashable, Sendable {
         totalSlots: $0.totalSlots, remainingSlots: $0.remainingSlots)
     }
     openDrains = pool.openDrains
+    actors = ActorCountsInfo(pool.actors)
   }
 }
 

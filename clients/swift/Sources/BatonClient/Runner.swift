@@ -9,6 +9,12 @@ import Ttrpc
 ///     let runner = try await Runner.start(.init(name: "resize", version: 2, slots: 4))
 ///     for await stop in runner.stops { await finishWork(before: stop.deadline) ; break }
 ///     await runner.finish()
+///
+/// One that runs actors sets `Options.actors`, and has nothing to do at its Stop but to wait:
+///
+///     for await _ in runner.stops { break }
+///     await runner.actorsEnded()
+///     await runner.finish()
 public final class Runner: Sendable {
   /// What a runner is.
   public struct Options: Sendable {
@@ -30,6 +36,13 @@ public final class Runner: Sendable {
     public var socketPath: String?
     /// How long to wait for a daemon at the start, in milliseconds; later it is waited for until the runner is fenced.
     public var connectTimeoutMilliseconds: Int64 = 0
+    /// Runs an actor: called once for each that the daemon gives to this runner, which takes actors when this is set. It is said to
+    /// run just before; when this returns it has finished, when this throws it has failed, with the error as its message. Its
+    /// task is cancelled when the time of a stop is over, and when the actor is taken away.
+    public var actors: (@Sendable (HeldActor) async throws -> Void)?
+    /// Gets an actor ready, within the start threshold: called before `actors`, and only when it returns is the actor said to
+    /// run.
+    public var prepareActor: (@Sendable (HeldActor) async throws -> Void)?
 
     /// A runner of a pool, a version and a number of slots.
     public init(name: String, version: UInt32, slots: UInt32 = 1) {
@@ -144,6 +157,10 @@ public final class Runner: Sendable {
     }
     return String(sentence)
   }
+
+  /// Waits until it holds no actor, which after its Stop means that it can `finish`: all have stopped, and no other is begun. After
+  /// its end: until the code of all that it held has returned.
+  public func actorsEnded() async { await loop.actorsEnded() }
 
   /// Waits for its end, whoever brings it.
   public func ended() async -> Ending { await loop.ended() }

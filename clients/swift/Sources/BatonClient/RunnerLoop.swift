@@ -18,6 +18,11 @@ final class RunnerLoop: Sendable {
     var waitingForRegistration: [CheckedContinuation<Void, any Error>] = []
     var ending: Runner.Ending?
     var waitingForEnd: [CheckedContinuation<Runner.Ending, Never>] = []
+    var actorHappenings: [ActorHost.Happening] = []
+    var holdsActors = false
+    /// What still runs after the end.
+    var actorTasks: [Task<Void, Never>] = []
+    var waitingForActors: [CheckedContinuation<Void, Never>] = []
   }
 
   private let shared = Locked(Shared())
@@ -77,9 +82,40 @@ final class RunnerLoop: Sendable {
     }
   }
 
+  /// Something happened to an actor's code. Nobody wants to know after the runner's end.
+  func perform(_ happening: @escaping ActorHost.Happening) {
+    shared.withLock { shared in
+      if shared.ending == nil { shared.actorHappenings.append(happening) }
+    }
+    wake.signal()
+  }
+
+  func actorsEnded() async {
+    await withCheckedContinuation { continuation in
+      let mustWait = shared.withLock { shared in
+        guard shared.holdsActors, shared.ending == nil else { return false }
+        shared.waitingForActors.append(continuation)
+        return true
+      }
+      if !mustWait { continuation.resume() }
+    }
+    for task in shared.withLock({ $0.actorTasks }) { await task.value }
+  }
+
   // MARK: - For the thread
 
+  func tell(holdsActors: Bool) {
+    let waiting = shared.withLock { shared in
+      shared.holdsActors = holdsActors
+      guard !holdsActors else { return [CheckedContinuation<Void, Never>]() }
+      defer { shared.waitingForActors = [] }
+      return shared.waitingForActors
+    }
+    for continuation in waiting { continuation.resume() }
+  }
+
   struct Orders {
+    var actorHappenings: [ActorHost.Happening]
     var commands: [@Sendable (inout RunnerMachine) -> [RunnerMachine.Effect]]
     var endBy: Int64?
     var isAbandoned: Bool
@@ -87,8 +123,13 @@ final class RunnerLoop: Sendable {
 
   func takeOrders() -> Orders {
     shared.withLock { shared in
-      defer { shared.commands = [] }
-      return Orders(commands: shared.commands, endBy: shared.endBy, isAbandoned: shared.isAbandoned)
+      defer {
+        shared.commands = []
+        shared.actorHappenings = []
+      }
+      return Orders(
+        actorHappenings: shared.actorHappenings, commands: shared.commands, endBy: shared.endBy,
+        isAbandoned: shared.isAbandoned)
     }
   }
 
@@ -118,18 +159,23 @@ final class RunnerLoop: Sendable {
         deadline: .now + .milliseconds(stop.remainingMilliseconds)))
   }
 
-  func tellEnded(_ ending: Runner.Ending, refusal: BatonError? = nil) {
-    let (registrations, ends) = shared.withLock { shared in
+  func tellEnded(
+    _ ending: Runner.Ending, refusal: BatonError? = nil, actorTasks: [Task<Void, Never>]
+  ) {
+    let (registrations, ends, actors) = shared.withLock { shared in
       if shared.registration == nil {
         shared.registration = .failure(
           refusal ?? BatonError(.cancelled, "the runner ended before it was registered"))
       }
       shared.ending = ending
+      shared.actorTasks = actorTasks
+      shared.actorHappenings = []
       defer {
         shared.waitingForRegistration = []
         shared.waitingForEnd = []
+        shared.waitingForActors = []
       }
-      return (shared.waitingForRegistration, shared.waitingForEnd)
+      return (shared.waitingForRegistration, shared.waitingForEnd, shared.waitingForActors)
     }
     stops.finish()
     events.finish()
@@ -138,6 +184,7 @@ final class RunnerLoop: Sendable {
         throwing: refusal ?? BatonError(.cancelled, "the runner ended before it was registered"))
     }
     for continuation in ends { continuation.resume(returning: ending) }
+    for continuation in actors { continuation.resume() }
   }
 }
 
@@ -149,6 +196,7 @@ private final class RunnerThread {
   private let options: Runner.Options
   private let token: RegistrationToken
   private var machine: RunnerMachine
+  private let actors: ActorHost
   private var socket: FileDescriptor?
   private var connection = ClientConnection()
   private var output = OutboundQueue()
@@ -161,6 +209,10 @@ private final class RunnerThread {
   private var happenings: [Happening] = []
   /// Which connection it is: bytes of an earlier one are never taken for its own.
   private var connectionNumber = 0
+  /// A Detach, which comes after all that is to be said of actors.
+  private var detach: (exitCode: Int32?, reason: String)?
+  /// So much of reports may wait for the daemon to read; the others wait their turn.
+  private static let reportBytes = 256 << 10
 
   private enum Happening {
     case connectWanted
@@ -172,6 +224,7 @@ private final class RunnerThread {
     self.wake = wake
     self.path = path
     self.options = options
+    actors = ActorHost(loop: loop, options: options)
     var random = SystemRandomNumberGenerator()
     token = RegistrationToken(high: random.next(), low: random.next() | 1)
     machine = RunnerMachine(
@@ -188,6 +241,7 @@ private final class RunnerThread {
     while !isDone {
       waitForSomething()
       let orders = loop.takeOrders()
+      for happening in orders.actorHappenings { happening(actors, now) }
       for command in orders.commands { perform(command(&machine)) }
       if orders.isAbandoned || orders.endBy.map({ now >= $0 }) == true {
         // The daemon could not be told in time; it will notice by itself.
@@ -195,6 +249,9 @@ private final class RunnerThread {
         break
       }
       if !isDone, let due = machine.nextTick, due <= now { perform(machine.tick(now: now)) }
+      if !isDone, let due = actors.nextTick, due <= now { actors.on { $0.tick(now: now) } }
+      sendActors()
+      perform([])
     }
     socket = nil
   }
@@ -205,7 +262,7 @@ private final class RunnerThread {
       descriptors.append(
         pollfd(fd: fd, events: Int16(POLLIN | (output.isEmpty ? 0 : POLLOUT)), revents: 0))
     }
-    var next = machine.nextTick ?? .max
+    var next = min(machine.nextTick ?? .max, actors.nextTick ?? .max)
     if let endBy = loop.endBy() { next = min(next, endBy) }
     let timeout = next == .max ? -1 : Int32(clamping: max(0, (next - now) / 1_000_000 + 1))
     _ = poll(&descriptors, nfds_t(descriptors.count), timeout)
@@ -238,12 +295,23 @@ private final class RunnerThread {
         send { AttachRequests.heartbeat(sequence: sequence, roundTripMicroseconds: roundTrip, $0) }
       case .sendStopAck(let order): send { AttachRequests.stopAck(order, $0) }
       case .sendStopping(let reason, let grace):
+        actors.closes()
         send { AttachRequests.stopping(reason: reason, graceMilliseconds: grace, $0) }
       case .sendDetach(let code, let reason):
-        send { AttachRequests.detach(exitCode: code, reason: reason, $0) }
-      case .registered(let message): loop.tellRegistered(message)
-      case .cutOff: loop.tellCutOff()
-      case .stop(let stop): loop.tell(stop)
+        actors.closes()
+        detach = (code, reason)
+      case .registered(let message):
+        actors.attached()
+        loop.tellRegistered(message)
+      case .cutOff:
+        actors.cutOff()
+        loop.tellCutOff()
+      case .stop(let stop):
+        actors.closes()
+        loop.tell(stop)
+      case .actorCommands(let commands): actors.on { $0.received(commands, now: now) }
+      case .actorEventsAnswered(let acked, let refused):
+        actors.on { $0.answered(acked: acked, refused: refused) }
       case .ended(let ending): ended(ending)
       }
     }
@@ -264,7 +332,7 @@ private final class RunnerThread {
   private func finish(_ ending: Runner.Ending, refusal: BatonError? = nil) {
     isDone = true
     socket = nil
-    loop.tellEnded(ending, refusal: refusal)
+    loop.tellEnded(ending, refusal: refusal, actorTasks: actors.runnerEnded())
   }
 
   private func connect() -> [RunnerMachine.Effect] {
@@ -277,6 +345,7 @@ private final class RunnerThread {
     connectionNumber += 1
     connection = ClientConnection()
     output = OutboundQueue()
+    detach = nil
     return machine.connected(now: now)
   }
 
@@ -294,8 +363,7 @@ private final class RunnerThread {
     let register = AttachRequests.register(
       pool: PoolName(namespace: options.namespace, name: options.name), key: options.key ?? "",
       version: options.version, totalSlots: options.slots, token: token,
-      endsWithProcess: options.endsWithProcess,
-      metadata: pairs, arena)
+      endsWithProcess: options.endsWithProcess, takesActors: options.actors != nil, metadata: pairs, arena)
     let description = Method.attach.description
     let opened = Codec.encode(register).withUnsafeBytes { bytes in
       connection.open(
@@ -320,6 +388,21 @@ private final class RunnerThread {
       return lose()
     }
     flush()
+  }
+
+  /// At the end of each turn, so that what happened together is said in one message.
+  private func sendActors() {
+    while socket != nil, output.byteCount(stream: stream) < Self.reportBytes {
+      if let acks = actors.nextAcks() {
+        send { AttachRequests.ackCommands(acks, $0) }
+      } else if let reports = actors.nextReports(now: now) {
+        send { AttachRequests.actorEvents(reports, $0) }
+      } else {
+        guard let detach else { return }
+        self.detach = nil
+        return send { AttachRequests.detach(exitCode: detach.exitCode, reason: detach.reason, $0) }
+      }
+    }
   }
 
   private func flush() {

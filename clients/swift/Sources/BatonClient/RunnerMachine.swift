@@ -26,6 +26,10 @@ package struct RunnerMachine: Sendable {
     case cutOff
     /// A Stop that the user has not seen; what remains is counted from now.
     case stop(DaemonMessage.StopNotice)
+    /// What to do with actors.
+    case actorCommands([DaemonMessage.Command])
+    /// What became of reports on actors.
+    case actorEventsAnswered(acked: [ActorCheckpoint], refused: [ActorCheckpoint])
     /// Nothing follows it.
     case ended(Ending)
   }
@@ -189,10 +193,13 @@ package struct RunnerMachine: Sendable {
       return isNew ? [.sendStopAck(stop.order), .stop(stop)] : [.sendStopAck(stop.order)]
     case (.close(let cause, let text), .registering), (.close(let cause, let text), .attached):
       return closed(cause, text, now)
+    case (.actorCommands(let commands), .attached): return [.actorCommands(commands)]
+    case (.ackEvents(let acked, let refused), .attached):
+      return [.actorEventsAnswered(acked: acked, refused: refused)]
     // Not what the protocol has here: a newer daemon's ways, and nothing of ours depends on it.
     case (.registered, .attached), (.heartbeatAck, .registering), (.stop, .registering),
-      (.actorCommands, .registering), (.actorCommands, .attached), (.ackEvents, .registering),
-      (.ackEvents, .attached), (.unknown, .registering), (.unknown, .attached):
+      (.actorCommands, .registering), (.ackEvents, .registering), (.unknown, .registering),
+      (.unknown, .attached):
       return []
     }
   }
