@@ -11,8 +11,8 @@ import Ttrpc
 final class Reactor {
   /// What other threads leave for the loop.
   final class Completions: Sendable {
-    let commits = Mailbox<StoreWriter.Completion>()
-    let answers = Mailbox<StoreReading.Completion>()
+    let commits = Mailbox<StoreWriter.Completion>(isWaitedFor: false)
+    let answers = Mailbox<StoreReading.Completion>(isWaitedFor: false)
     let wake: EventSignal
     let stopRequested = Atomic<Bool>(false)
 
