@@ -49,8 +49,8 @@ fuzz: setup ## fuzz wire, decoder, console and conversations for MINUTES=n
 	Tests/fuzz/fuzz.sh $$(($(MINUTES) * 60))
 
 bench: setup ## measure it beside the kernel's sockets alone (ARGUMENTS=--help)
-	@$(SWIFT) build -c release --product batond
-	@$(SWIFT) build -c release --product baton-bench
+	@$(release) --product batond
+	@$(release) --product baton-bench
 	@.build/release/baton-bench $(ARGUMENTS)
 
 demo: setup ## watch four version 1 workers being relieved by version 2

@@ -187,3 +187,29 @@ void clinux_name_thread(const char *name) {
     strncpy(shortened, name, sizeof shortened - 1);
     pthread_setname_np(pthread_self(), shortened);
 }
+
+// As <linux/sched/types.h> has it, which some versions of the C library define a second time.
+struct attributes {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+};
+
+static int attributes_of_thread(struct attributes *attributes) {
+    return syscall(SYS_sched_getattr, 0, attributes, sizeof *attributes, 0) == -1 ? -1 : 0;
+}
+
+int clinux_set_slice(uint64_t nanoseconds) {
+    struct attributes attributes;
+    if (attributes_of_thread(&attributes) == -1) return -1;
+    attributes.size = sizeof attributes;
+    attributes.runtime = nanoseconds;
+    return syscall(SYS_sched_setattr, 0, &attributes, 0) == -1 ? -1 : 0;
+}
+
+int64_t clinux_slice(void) {
+    struct attributes attributes;
+    return attributes_of_thread(&attributes) == -1 ? -1 : (int64_t)attributes.runtime;
+}

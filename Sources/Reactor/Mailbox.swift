@@ -11,7 +11,11 @@ final class Mailbox<Element: Sendable>: Sendable {
   }
 
   private let contents = Locked(Contents())
-  private let arrivals = Semaphore()
+  /// nil where the receiver never waits: arrivals that nobody counts down would overflow one day.
+  private let arrivals: Semaphore?
+
+  /// `isWaitedFor`: its receiver calls `take`; otherwise it is woken by other means, and calls `takeNow`.
+  init(isWaitedFor: Bool = true) { arrivals = isWaitedFor ? Semaphore() : nil }
 
   /// Appends; true when the mailbox was empty, which is when its receiver may have to be woken by other means.
   @discardableResult
@@ -20,7 +24,7 @@ final class Mailbox<Element: Sendable>: Sendable {
       contents.elements.append(element)
       return contents.elements.count == 1
     }
-    if wasEmpty { arrivals.signal() }
+    if wasEmpty { arrivals?.signal() }
     return wasEmpty
   }
 
@@ -41,6 +45,7 @@ final class Mailbox<Element: Sendable>: Sendable {
       }
       if !taken.isEmpty { return taken }
       if closed { return nil }
+      guard let arrivals else { preconditionFailure("nobody waits for this mailbox") }
       arrivals.wait()
     }
   }
@@ -48,7 +53,7 @@ final class Mailbox<Element: Sendable>: Sendable {
   /// Nothing more will be put; the receiver still gets what is there.
   func close() {
     contents.withLock { $0.isClosed = true }
-    arrivals.signal()
+    arrivals?.signal()
   }
 }
 

@@ -8,10 +8,10 @@ import Ttrpc
 extension Reactor {
   // MARK: - Accepting
 
-  /// To let somebody in costs more than to answer a heartbeat: a crowd at the door waits, not those who are in.
+  /// To let somebody in costs more than to answer: a crowd at the door waits, not those who are in.
   private static let acceptsPerTurn = 4
 
-  func acceptAll(_ now: Moment) {
+  func acceptSome(_ now: Moment) {
     for _ in 0..<Self.acceptsPerTurn {
       do throws(Errno) {
         switch try listener.accept() {
@@ -73,8 +73,15 @@ extension Reactor {
     connectionsByUID[credentials.userID, default: 0] += 1
     let peer = Peer(
       uid: credentials.userID, gid: credentials.groupID, pid: credentials.processID,
-      program: processName(credentials.processID) ?? "")
+      program: program(credentials.processID))
     service.opened(id, peer: peer, now: now)
+  }
+
+  private func program(_ pid: pid_t) -> String {
+    if let known = programs[pid] { return known }
+    let name = processName(pid) ?? ""
+    programs[pid] = name
+    return name
   }
 
   private func newSlot() -> Int {
@@ -115,11 +122,16 @@ extension Reactor {
 
   // MARK: - Reading
 
-  func connectionReady(_ token: UInt64, _ readiness: Readiness, _ now: Moment) {
+  /// nil when the connection is gone; another one may have its place.
+  func socket(_ token: UInt64) -> Socket? {
     let slot = Int(token & 0xFFFF_FFFF)
     guard slot < sockets.count, let socket = sockets[slot], Token.connection(socket.id) == token else {
-      return
+      return nil
     }
+    return socket
+  }
+
+  func connectionReady(_ socket: Socket, _ readiness: Readiness, _ now: Moment) {
     if readiness.contains(.readable), !socket.isInputEnded { read(socket, now) }
     // Gone both ways: nothing can be answered any more. What it had sent has been read above, or is read next time.
     if readiness.contains(.error) || readiness.contains(.hangup) && socket.isInputEnded {
@@ -159,22 +171,21 @@ extension Reactor {
 
   // MARK: - Writing
 
-  /// Everything that this turn queued, in one write a connection.
+  /// Everything that was queued since the last time, in one write a connection.
   func flush(_ now: Moment) {
     while !dirty.isEmpty || !aborted.isEmpty {
-      let ready = dirty
-      dirty.removeAll(keepingCapacity: true)
-      for socket in ready {
+      var next = 0
+      // Writing may queue more, for the same connection or another.
+      while next < dirty.count {
+        let socket = dirty[next]
+        next += 1
         socket.isDirty = false
         guard sockets[Int(socket.id.slot)] === socket else { continue }
         write(socket, now)
       }
-      let gone = aborted
-      aborted.removeAll(keepingCapacity: true)
-      for id in gone { close(id) }
+      dirty.removeAll(keepingCapacity: true)
+      while let id = aborted.popLast() { close(id) }
     }
-    // What the kernel took just now is news for the store.
-    service.endTurn(now: now)
   }
 
   private func write(_ socket: Socket, _ now: Moment) {
@@ -224,6 +235,11 @@ extension Reactor: ServiceHost {
   func submit(_ mutation: Mutation, _ ticket: Ticket) { writer.submit(mutation, ticket) }
 
   func query(_ query: Query, _ ticket: Ticket) { reader.submit(query, ticket) }
+
+  func runnerAttached(_ connection: ConnectionID) {
+    guard let socket = sockets[Int(connection.slot)], socket.id == connection else { return }
+    socket.hasRunner = true
+  }
 
   func watchProcess(of connection: ConnectionID, for runner: RunnerID) {
     processes[runner] = nil

@@ -149,7 +149,8 @@ extension Service {
           field: "payload", requirement: "must be at most 65536 bytes, is \(request.pointee.payload.len)")
       }
       let response = replyArena.make(Baton__V1__PingResponse.self)
-      response.pointee.payload = replyArena.data(request.pointee.payload.buffer)
+      // Encoded before anything else is decoded, so it needs no copy.
+      response.pointee.payload = request.pointee.payload
       reply(call, response, now)
     case .cancel:
       let request: UnsafeMutablePointer<Baton__V1__CancelRequest> = try decode(payload)

@@ -127,6 +127,7 @@ extension Service {
     }
     runners[runner]!.call = call
     call.liveness = runners[runner]!.liveness
+    host.runnerAttached(call.connection.id)
     if call.endsWithProcess { host.watchProcess(of: call.connection.id, for: runner) }
     replyArena.reset()
     push(

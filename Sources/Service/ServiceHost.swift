@@ -33,10 +33,18 @@ package protocol ServiceHost: AnyObject {
   /// Hand a query to the store's reader; `Service.answered` answers.
   func query(_ query: Query, _ ticket: Ticket)
 
+  /// A runner is attached by this connection from now on: it comes before those that only ask.
+  func runnerAttached(_ connection: ConnectionID)
+
   /// Tell `Service.processDied` when the process at the other end of this connection is dead, even after the
   /// connection is gone; ends at `forgetProcess`. A host that cannot (an old kernel) does nothing.
   func watchProcess(of connection: ConnectionID, for runner: RunnerID)
   func forgetProcess(of runner: RunnerID)
 
   func log(_ record: LogRecord)
+}
+
+extension ServiceHost {
+  /// For a host that serves everybody in the order in which they come.
+  package func runnerAttached(_ connection: ConnectionID) {}
 }

@@ -27,11 +27,14 @@ package struct OutboundQueue: ~Copyable {
   }
 
   private let limits: Limits
-  private var bytes: [UInt8] = []
+  /// Memory of its own: an array would be filled with zeros first, and looked at for other owners at every use.
+  private var bytes = UnsafeMutableRawBufferPointer(start: nil, count: 0)
   private var head = 0
+  private var tail = 0
   private var segments: [Segment] = []
   private var firstSegment = 0
-  private var queuedByStream: [UInt32: Int] = [:]
+  /// Few streams have something waiting at a time: a row of them is shorter than a hash.
+  private var queuedByStream: [(stream: UInt32, bytes: Int)] = []
   private var queuedTotal: UInt64 = 0
   private var writtenTotal: UInt64 = 0
   /// When bytes last began to wait or the transport last took some; nil when none wait.
@@ -39,9 +42,13 @@ package struct OutboundQueue: ~Copyable {
 
   package init(limits: Limits = Limits()) { self.limits = limits }
 
-  package var isEmpty: Bool { head == bytes.count }
-  package var byteCount: Int { bytes.count - head }
-  package func byteCount(stream: UInt32) -> Int { queuedByStream[stream] ?? 0 }
+  deinit { bytes.deallocate() }
+
+  package var isEmpty: Bool { head == tail }
+  package var byteCount: Int { tail - head }
+  package func byteCount(stream: UInt32) -> Int {
+    index(of: stream).map { queuedByStream[$0].bytes } ?? 0
+  }
 
   /// Queues a frame whose body of `header.bodyBytes` is written by `fill`. A `mark` other than 0 comes back from
   /// `wrote` when the frame's last byte has been taken. An urgent frame ignores its stream's limit and may use the
@@ -55,13 +62,9 @@ package struct OutboundQueue: ~Copyable {
     let room = limits.connectionBytes + (urgent ? limits.reservedBytes : 0)
     guard byteCount + size <= room else { return .connectionFull }
     if isEmpty { waitingSince = now }
-    let start = bytes.count
-    bytes.append(contentsOf: repeatElement(0, count: size))
-    bytes.withUnsafeMutableBytes { buffer in
-      let frame = buffer.baseAddress! + start
-      header.write(to: frame)
-      fill(UnsafeMutableRawBufferPointer(start: frame + FrameHeader.byteCount, count: header.bodyBytes))
-    }
+    let frame = grow(size)
+    header.write(to: frame)
+    fill(UnsafeMutableRawBufferPointer(start: frame + FrameHeader.byteCount, count: header.bodyBytes))
     note(size, stream: header.stream, mark: mark)
     return .queued
   }
@@ -70,14 +73,41 @@ package struct OutboundQueue: ~Copyable {
   package mutating func append(text: [UInt8], now: Int64) -> Admission {
     guard byteCount + text.count <= limits.connectionBytes else { return .connectionFull }
     if isEmpty { waitingSince = now }
-    bytes.append(contentsOf: text)
+    text.withUnsafeBytes { text in
+      if let base = text.baseAddress { grow(text.count).copyMemory(from: base, byteCount: text.count) }
+    }
     note(text.count, stream: 0, mark: 0)
     return .queued
   }
 
+  /// Room for `size` bytes more at the end, which are for the caller to write.
+  private mutating func grow(_ size: Int) -> UnsafeMutableRawPointer {
+    if bytes.count - tail < size {
+      // What is written already is left behind; twice as much as waits, so that a long queue is copied seldom.
+      let larger = UnsafeMutableRawBufferPointer.allocate(
+        byteCount: max(64, byteCount + size, 2 * byteCount), alignment: 8)
+      if head < tail { larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[head..<tail])) }
+      bytes.deallocate()
+      bytes = larger
+      tail -= head
+      head = 0
+    }
+    defer { tail += size }
+    return bytes.baseAddress! + tail
+  }
+
+  private func index(of stream: UInt32) -> Int? {
+    for index in queuedByStream.indices where queuedByStream[index].stream == stream { return index }
+    return nil
+  }
+
   private mutating func note(_ size: Int, stream: UInt32, mark: UInt64) {
     queuedTotal += UInt64(size)
-    queuedByStream[stream, default: 0] += size
+    if let index = index(of: stream) {
+      queuedByStream[index].bytes += size
+    } else {
+      queuedByStream.append((stream, size))
+    }
     if let last = segments.last, firstSegment < segments.count, last.stream == stream, last.mark == 0 {
       segments[segments.count - 1] = Segment(end: queuedTotal, stream: stream, mark: mark)
     } else {
@@ -87,7 +117,7 @@ package struct OutboundQueue: ~Copyable {
 
   /// What waits, in the order in which it must be written.
   package func withUnwritten<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
-    bytes.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[head...])) }
+    body(UnsafeRawBufferPointer(rebasing: bytes[head..<tail]))
   }
 
   /// The transport took the first `count` bytes. Calls `marked` for each mark among them, in order.
@@ -112,31 +142,28 @@ package struct OutboundQueue: ~Copyable {
   }
 
   private mutating func release(_ count: Int, stream: UInt32) {
-    guard let queued = queuedByStream[stream] else { return }
-    if queued > count {
-      queuedByStream[stream] = queued - count
-    } else {
-      queuedByStream[stream] = nil
-    }
+    guard let index = index(of: stream) else { return }
+    queuedByStream[index].bytes -= count
+    guard queuedByStream[index].bytes <= 0 else { return }
+    queuedByStream.swapAt(index, queuedByStream.count - 1)
+    queuedByStream.removeLast()
   }
 
   /// An idle connection holds next to nothing; a busy one does not copy at every write.
   private mutating func compact() {
     if isEmpty {
-      if bytes.capacity > 512 { bytes = [] } else { bytes.removeAll(keepingCapacity: true) }
+      if bytes.count > 512 {
+        bytes.deallocate()
+        bytes = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+      }
       if segments.capacity > 16 { segments = [] } else { segments.removeAll(keepingCapacity: true) }
-      if queuedByStream.capacity > 16 { queuedByStream = [:] }
+      if queuedByStream.capacity > 16 { queuedByStream = [] }
       head = 0
+      tail = 0
       firstSegment = 0
-    } else {
-      if head > 64 << 10, head > bytes.count / 2 {
-        bytes.removeSubrange(..<head)
-        head = 0
-      }
-      if firstSegment > 1024 {
-        segments.removeSubrange(..<firstSegment)
-        firstSegment = 0
-      }
+    } else if firstSegment > 1024 {
+      segments.removeSubrange(..<firstSegment)
+      firstSegment = 0
     }
   }
 }

@@ -116,10 +116,10 @@ final class BenchPeer {
   }
 
   /// Draining on, with ten minutes.
-  static func drainOn(_ name: String) -> [UInt8] {
+  static func drainOn(_ name: String, stream: UInt32 = 1) -> [UInt8] {
     let config = Wire.bytes(1, Wire.number(1, 1) + Wire.number(2, 600_000))
     return HandFrame.call(
-      1, "baton.v1.FleetService", "PutRunnerConfig", Wire.text(2, name) + Wire.bytes(3, config))
+      stream, "baton.v1.FleetService", "PutRunnerConfig", Wire.text(2, name) + Wire.bytes(3, config))
   }
 }
 

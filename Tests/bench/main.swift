@@ -24,7 +24,7 @@ func complain(_ text: String) {
 var arguments = Array(CommandLine.arguments.dropFirst())
 if arguments.first == "--load", arguments.count == 2 {
   _ = try Resources.raiseOpenFileLimit()
-  try Bench.load(arguments[1])
+  try BenchLoad.run(arguments[1])
 }
 var (only, share, isJSON, directory): (String?, Int, Bool, String) = (nil, 1, false, ".build/bench")
 while let word = arguments.first {

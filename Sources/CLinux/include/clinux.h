@@ -55,6 +55,11 @@ int clinux_signalfd(const int *signals, int count);
 int clinux_signalfd_next(int fd);
 int clinux_ignore_signal(int signal);
 void clinux_name_thread(const char *name);
+// Asks that the calling thread, scheduled as usual, runs for at most so long at a time and so comes sooner; 0 for what is
+// usual. Kernels before 6.12 take no notice.
+int clinux_set_slice(uint64_t nanoseconds);
+// The slice of the calling thread; 0 where the kernel does not say.
+int64_t clinux_slice(void);
 
 // Processes.
 int clinux_pidfd_open(pid_t pid);
