@@ -72,7 +72,8 @@ let package = Package(
       exclude: ["batond.service"],
       swiftSettings: warningsAreErrors),
     .executableTarget(
-      name: "baton", dependencies: ["BatonClient", "BatonAPI", "Handover", "Protobuf", "Linux", "Options"],
+      name: "baton",
+      dependencies: ["BatonClient", "BatonAPI", "Registry", "Handover", "Protobuf", "Linux", "Options"],
       exclude: ["RUN.md", "worker@.service"],
       swiftSettings: warningsAreErrors),
 

@@ -33,12 +33,16 @@ package struct CommittedBatch: Sendable {
   package var consequences: [Consequence]
   /// The latest revision after it.
   package var revision: Revision
+  /// What the write-ahead log holds after it.
+  package var logBytes: Int64
   package init(
-    results: [Result<MutationOutcome, Refusal>], consequences: [Consequence], revision: Revision
+    results: [Result<MutationOutcome, Refusal>], consequences: [Consequence], revision: Revision,
+    logBytes: Int64 = 0
   ) {
     self.results = results
     self.consequences = consequences
     self.revision = revision
+    self.logBytes = logBytes
   }
 }
 

@@ -26,6 +26,9 @@ package final class SQLiteStore: Store {
   /// changes again.
   private var isUnproven = false
 
+  /// SQLite's own, which a new file has.
+  private static let pageBytes = 4096
+
   /// How far the log may grow before a commit is followed by a checkpoint; past eight times that, readers are
   /// waited for.
   var checkpointPages = 4000
@@ -88,13 +91,15 @@ package final class SQLiteStore: Store {
       if isUnproven { try transact(at: now) { () throws(DatabaseError) in } }
       return CommittedBatch(results: [], consequences: [], revision: Revision(ledger.lastRevision))
     }
-    return try transact(at: now) { () throws(DatabaseError) in
+    var committed = try transact(at: now) { () throws(DatabaseError) in
       var results: [Result<MutationOutcome, Refusal>] = []
       results.reserveCapacity(batch.count)
       for mutation in batch { results.append(try perform(mutation)) }
       return CommittedBatch(
         results: results, consequences: work.consequences, revision: Revision(work.ledger.lastRevision))
     }
+    committed.logBytes = Int64(database.logPages) * Int64(Self.pageBytes)
+    return committed
   }
 
   private func perform(_ mutation: Mutation) throws(DatabaseError) -> Outcome {

@@ -64,7 +64,8 @@ enum BatonCommand {
     fallback: "default where one thing is named, else all")
 
   static let commands: [Command] =
-    statusCommands + runnerCommands + configCommands + drainCommands + rawCommands + [RunCommand.command]
+    statusCommands + runnerCommands + configCommands + drainCommands + backupCommands + rawCommands
+    + [RunCommand.command]
 
   static func main(_ arguments: [String]) async -> Int32 {
     guard let name = arguments.first, name != "help", name != "--help", name != "-h" else {
