@@ -129,6 +129,7 @@ let package = Package(
     // What it costs, beside what the kernel's sockets alone cost.
     .executableTarget(
       name: "baton-bench", dependencies: ["HandWire", "Linux", "CSQLite"], path: "Tests/bench",
+      exclude: ["peers"],
       swiftSettings: warningsAreErrors),
     // Everything as its people run it: real processes, signals and files.
     .testTarget(
