@@ -48,9 +48,10 @@ MINUTES ?= 60
 fuzz: setup ## fuzz wire, decoder, console and conversations for MINUTES=n
 	Tests/fuzz/fuzz.sh $$(($(MINUTES) * 60))
 
-bench: setup ## measure it beside the kernel's sockets alone (ARGUMENTS=--help)
+bench: setup ## measure it beside the kernel's sockets, gRPC and Redis (ARGUMENTS=--help)
 	@$(release) --product batond
 	@$(release) --product baton-bench
+	@Tests/bench/peers/build.sh .build/peers
 	@.build/release/baton-bench $(ARGUMENTS)
 
 demo: setup ## watch four version 1 workers being relieved by version 2

@@ -72,7 +72,8 @@ let package = Package(
       exclude: ["batond.service"],
       swiftSettings: warningsAreErrors),
     .executableTarget(
-      name: "baton", dependencies: ["BatonClient", "BatonAPI", "Handover", "Protobuf", "Linux", "Options"],
+      name: "baton",
+      dependencies: ["BatonClient", "BatonAPI", "Registry", "Handover", "Protobuf", "Linux", "Options"],
       exclude: ["RUN.md", "worker@.service"],
       swiftSettings: warningsAreErrors),
 
@@ -129,6 +130,7 @@ let package = Package(
     // What it costs, beside what the kernel's sockets alone cost.
     .executableTarget(
       name: "baton-bench", dependencies: ["HandWire", "Linux", "CSQLite"], path: "Tests/bench",
+      exclude: ["peers"],
       swiftSettings: warningsAreErrors),
     // Everything as its people run it: real processes, signals and files.
     .testTarget(

@@ -37,15 +37,18 @@ package struct CommittedBatch: Sendable {
   package var changedActors: [ActorID]
   /// When `.actorsDue` is next due, on the clock of `Moment.nanoseconds`; nil when nothing waits for time.
   package var nextActorDue: Int64?
+  /// What the write-ahead log holds after it.
+  package var logBytes: Int64
   package init(
     results: [Result<MutationOutcome, Refusal>], consequences: [Consequence], revision: Revision,
-    changedActors: [ActorID] = [], nextActorDue: Int64? = nil
+    changedActors: [ActorID] = [], nextActorDue: Int64? = nil, logBytes: Int64 = 0
   ) {
     self.results = results
     self.consequences = consequences
     self.revision = revision
     self.changedActors = changedActors
     self.nextActorDue = nextActorDue
+    self.logBytes = logBytes
   }
 }
 

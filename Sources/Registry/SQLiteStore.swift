@@ -29,6 +29,9 @@ package final class SQLiteStore: Store {
   /// changes again.
   private var isUnproven = false
 
+  /// SQLite's own, which a new file has.
+  private static let pageBytes = 4096
+
   /// How far the log may grow before a commit is followed by a checkpoint; past eight times that, readers are
   /// waited for.
   var checkpointPages = 4000
@@ -93,7 +96,7 @@ package final class SQLiteStore: Store {
       if isUnproven { try transact(at: now) { () throws(DatabaseError) in } }
       return CommittedBatch(results: [], consequences: [], revision: Revision(ledger.lastRevision))
     }
-    return try transact(at: now) { () throws(DatabaseError) in
+    var committed = try transact(at: now) { () throws(DatabaseError) in
       var results: [Result<MutationOutcome, Refusal>] = []
       results.reserveCapacity(batch.count)
       for mutation in batch {
@@ -105,6 +108,8 @@ package final class SQLiteStore: Store {
         results: results, consequences: work.consequences, revision: Revision(work.ledger.lastRevision),
         changedActors: work.changedActors.sorted(), nextActorDue: try nextActorDue())
     }
+    committed.logBytes = Int64(database.logPages) * Int64(Self.pageBytes)
+    return committed
   }
 
   private func perform(_ mutation: Mutation) throws(DatabaseError) -> Outcome {

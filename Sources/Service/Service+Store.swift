@@ -50,6 +50,7 @@ extension Service {
       metrics.commitSeconds.observe(Double(nanoseconds) / 1e9)
       metrics.commitMutations.observe(Double(tickets.count))
       storeWorks(now)
+      watchLog(batch.logBytes)
       revision = max(revision, batch.revision)
       actorsDueAt = batch.nextActorDue
       for (ticket, result) in zip(tickets, batch.results) {
@@ -120,6 +121,18 @@ extension Service {
   }
 
   // MARK: - Health of the store
+
+  private func watchLog(_ bytes: Int64) {
+    if bytes > settings.logAlarmBytes, !hasSaidLogIsLong {
+      hasSaidLogIsLong = true
+      host.log(
+        LogRecord(
+          .warning, "the write-ahead log grows: somebody reads the database for long and holds it back",
+          [("bytes", .number(bytes))]))
+    } else if bytes < settings.logAlarmBytes / 2 {
+      hasSaidLogIsLong = false
+    }
+  }
 
   private func storeWorks(_ now: Moment) {
     guard storeError != nil else { return }

@@ -41,6 +41,8 @@ package final class Service {
   var retries: [Mutation] = []
   var retryAt: Int64?
   var storeError: String?
+  /// Until it has become short again.
+  var hasSaidLogIsLong = false
   /// When the earliest registration of the commit that is being followed came.
   var earliestArrival: Int64?
 

@@ -26,6 +26,9 @@ package struct ServiceSettings: Sendable {
   /// Events read for a watcher at a time.
   package var watchPageEvents = 256
 
+  /// A write-ahead log beyond this is said once: some reader has held it back for long, and it takes room.
+  package var logAlarmBytes: Int64 = 192 << 20
+
   package var daemonVersion = "0.1.0"
   package var pid: Int32 = 0
   package var daemonUID: UInt32 = 0

@@ -48,6 +48,37 @@ import Testing
     runner.signal(SIGKILL)
   }
 
+  /// Copied while runners come and go, the daemon is killed and its state lost: what the copy holds goes on.
+  @Test func aBackupIsRestored() async throws {
+    let machine = try Machine()
+    try await machine.startDaemon()
+    let runner = try machine.start(UpgradeTests.run(1, UpgradeTests.deaf))
+    try await machine.until("it is ready") { try await machine.runners("RUNNER_PHASE_READY") == 1 }
+    #expect(try await machine.run("baton", "config", "put", "mail", "--drain-grace", "20s").code == 0)
+    let copy = machine.directory + "/copy.db"
+    let made = try await machine.run("baton", "backup", copy)
+    #expect(made.code == 0 && made.output == "copied to \(copy)\n", "\(made.errors)")
+    let again = try await machine.run("baton", "backup", copy)
+    #expect(again.code == 1 && again.errors.contains("File exists"), "\(again.errors)")
+    // The daemon goes on writing as if nobody had read.
+    #expect(try await machine.run("baton", "config", "put", "late").code == 0)
+    try await machine.killDaemon()
+    for name in ["baton.db", "baton.db-wal", "baton.db-shm"] {
+      try? FileManager.default.removeItem(atPath: "\(machine.state)/\(name)")
+    }
+    let nothing = try await machine.run("baton", "backup", machine.directory + "/other.db")
+    #expect(nothing.code == 1 && nothing.errors.contains("baton.db"), "\(nothing.errors)")
+    #expect(!FileManager.default.fileExists(atPath: machine.directory + "/other.db"))
+    try FileManager.default.moveItem(atPath: copy, toPath: machine.state + "/baton.db")
+    try await machine.startDaemon()
+    #expect(try await machine.json("config", "list").map { $0["name"] as? String } == ["mail"])
+    // It resumes with its token, as after any restart.
+    try await machine.until("it is back") {
+      try await machine.json("runners").first?["link"] as? String == "RUNNER_LINK_ATTACHED"
+    }
+    runner.signal(SIGKILL)
+  }
+
   struct Wrong: Sendable, CustomTestStringConvertible {
     var words: [String]
     var code: Int32
@@ -60,6 +91,7 @@ import Testing
     Wrong(words: [], code: 2, says: "usage: baton"),
     Wrong(words: ["frobnicate"], code: 2, says: "frobnicate"),
     Wrong(words: ["runners", "--wrong"], code: 2, says: "unknown option --wrong"),
+    Wrong(words: ["backup"], code: 2, says: "the file to make"),
     Wrong(words: ["drain"], code: 2, says: "--runner"),
     Wrong(words: ["drain", "--runner", "x"], code: 2, says: "x"),
     Wrong(words: ["drain", "nothing", "--all"], code: 1, says: "does not exist"),

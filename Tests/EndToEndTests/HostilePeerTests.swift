@@ -134,43 +134,13 @@ import Testing
     #expect(allowed.code == 0, "\(allowed)")
   }
 
-  /// Runners that come and go: what they cost is given back.
-  @Test func cyclesLeaveNothingBehind() async throws {
-    let cycles = ProcessInfo.processInfo.environment["CYCLES"].flatMap { Int($0) } ?? 2000
-    let machine = try Machine()
-    try await machine.startDaemon("--log-level", "warning")
-    let pid = try #require(machine.daemon).pid
-    func turn(_ range: Range<Int>) async throws {
-      for cycle in range {
-        await Task.yield()
-        let peer = try RawPeer(machine.socket)
-        peer.send(RawPeer.register(token: UInt64(cycle + 1) << 8))
-        #expect(peer.answers(1).first?.type == HandFrame.data)
-        peer.send(RawPeer.detach)
-        // Close, and the end of the stream.
-        #expect(peer.answers(2).count == 2)
-      }
-    }
-    // Caches, arenas and SQLite's pages fill first.
-    try await turn(0..<cycles / 4)
-    let (descriptors, memory) = (try Self.descriptors(of: pid), try Self.residentKilobytes(of: pid))
-    let database = try machine.databaseKilobytes()
-    try await turn(cycles / 4..<cycles)
-    try await machine.until("no descriptor is kept") { try Self.descriptors(of: pid) <= descriptors }
-    // SQLite keeps the pages that it wrote, up to its cache's bound; beside them nothing may grow.
-    let pages = try machine.databaseKilobytes() - database
-    let grown = try Self.residentKilobytes(of: pid) - memory
-    #expect(grown - pages < 8192, "\(cycles) cycles: grew by \(grown) KiB, the database by \(pages)")
-    #expect(try await machine.json("status").first?["runnersEnded"] as? String == "\(cycles)")
-  }
-
   // MARK: - What the kernel says of a process
 
-  private static func descriptors(of pid: pid_t) throws -> Int {
+  static func descriptors(of pid: pid_t) throws -> Int {
     try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd").count
   }
 
-  private static func residentKilobytes(of pid: pid_t) throws -> Int {
+  static func residentKilobytes(of pid: pid_t) throws -> Int {
     let text = try String(contentsOfFile: "/proc/\(pid)/statm", encoding: .utf8)
     return try #require(Int(text.split(separator: " ")[1])) * Int(sysconf(Int32(_SC_PAGESIZE))) / 1024
   }

@@ -123,6 +123,10 @@ final class RawPeer {
       + HandFrame.bytes(1, HandFrame.data, 0, message)
   }
 
+  static func heartbeat(_ sequence: UInt64) -> [UInt8] {
+    HandFrame.bytes(1, HandFrame.data, 0, Wire.bytes(2, Wire.number(1, sequence)))
+  }
+
   /// Detach, the last word of a conversation.
   static let detach = HandFrame.bytes(1, HandFrame.data, 0, Wire.bytes(5, []))
 }

@@ -329,6 +329,24 @@ import Testing
     }
   }
 
+  /// Somebody reads for long, in the sqlite3 shell perhaps: the log grows until they end, and every commit tells.
+  @Test func readerHoldsTheLogBackAndItIsSeen() throws {
+    let fleet = try Fleet()
+    fleet.store.checkpointPages = 20
+    let other = try Database(path: fleet.path, role: .reader)
+    func change() throws -> Int64 {
+      let batch = (0..<20).map { _ in Mutation.register(fleet.registration(1, key: nil)) }
+      return try fleet.store.apply(batch, at: fleet.now).logBytes
+    }
+    try other.execute("BEGIN")
+    _ = try other.integer("SELECT count(*) FROM runners")
+    while try change() < 8 << 20 {}
+    try other.execute("COMMIT")
+    // Now the checkpoint empties it.
+    _ = try change()
+    #expect(try change() < 1 << 20)
+  }
+
   @Test func logIsMovedIntoTheFileAsItGrows() throws {
     let fleet = try Fleet()
     var most = 0

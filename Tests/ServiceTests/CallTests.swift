@@ -170,6 +170,14 @@ import Ttrpc
     #expect(answer.payload(2)?.count == baton_descriptor_set_length())
   }
 
+  /// A log that no checkpoint moves is said once, not with every commit.
+  @Test func aLogThatGrowsIsSaidOnce() throws {
+    let harness = try ServiceHarness { $0.logAlarmBytes = 4096 }
+    let peer = harness.connect()
+    for name in ["a", "b", "c"] { _ = try harness.answer(peer, .createNamespace, #"{"name":"\#(name)"}"#) }
+    #expect(harness.logged.count { "\($0.message)".hasPrefix("the write-ahead log grows") } == 1)
+  }
+
   @Test func healthFollowsTheStore() throws {
     let harness = try ServiceHarness()
     let (watcher, peer) = (harness.connect(), harness.connect())

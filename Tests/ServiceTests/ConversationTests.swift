@@ -197,6 +197,14 @@ import Testing
     #expect(harness.watchedProcesses == [])
   }
 
+  /// A parent may die while its children work on: who has not declared otherwise is not watched, and has the threshold.
+  @Test func aProcessIsWatchedOnlyWhereItWasDeclared() throws {
+    let (peer, _) = try harness.runner()
+    #expect(harness.watchedProcesses == [])
+    try harness.vanish(peer)
+    #expect(try harness.answer(people, .getRunner, #"{"runnerId":"1"}"#).contains("RUNNER_PHASE_READY"))
+  }
+
   @Test func whoAttachesAgainTakesTheConversationOver() throws {
     let (first, _) = try harness.runner()
     _ = try harness.heard(first)

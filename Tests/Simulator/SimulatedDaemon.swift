@@ -50,6 +50,8 @@ final class SimulatedDaemon: ServiceHost {
   /// Whatever still waits for it waits for nobody.
   func die() {
     isDead = true
+    // It holds its host.
+    service = nil
     store = nil
     sqlite = nil
     reader = nil

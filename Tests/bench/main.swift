@@ -7,7 +7,7 @@ let usage = """
 
   Measures this build's batond beside the kernel's sockets alone, in one table.
 
-    --only ROW   one of: \(Bench.rows.map(\.name).joined(separator: ", "))
+    --only ROW   one of: \(Bench.rows.map(\.name).joined(separator: ", ")), peers
     --quick      a tenth of the work: whether it runs, not how fast
     --json       one object a line
     --dir DIR    where the databases are (default .build/bench)
@@ -30,7 +30,8 @@ var (only, share, isJSON, directory): (String?, Int, Bool, String) = (nil, 1, fa
 while let word = arguments.first {
   arguments.removeFirst()
   switch word {
-  case "--only" where Bench.rows.contains { $0.name == arguments.first }: only = arguments.removeFirst()
+  case "--only" where (Bench.rows.map(\.name) + ["peers"]).contains(arguments.first ?? ""):
+    only = arguments.removeFirst()
   case "--dir" where !arguments.isEmpty: directory = arguments.removeFirst()
   case "--quick": share = 10
   case "--json": isJSON = true
@@ -79,6 +80,9 @@ for (name, run) in Bench.rows where only == nil || only == name {
     fflush(nil)
     isShort = isShort || row.isMet == false
   }
+}
+if only == nil || only == "peers" {
+  for row in try Peers.rows(directory: bench.directory, share: share) { print(line(row, isJSON: isJSON)) }
 }
 // Databases of a million runners are not kept.
 try? FileManager.default.removeItem(atPath: bench.directory)
