@@ -113,14 +113,14 @@ import Testing
     """
   }
 
-  /// Version 1 on four processes, kill -9 of the daemon and of one of them, then version 2.
+  /// Version 1 on four processes, kill -9 of the daemon and of one of them, then version 2, and kill -9 of the daemon again.
   @Test func actorsOutliveTheirRunnersAndMoveToTheNextVersion() async throws {
     let machine = try Machine()
     try await machine.startDaemon()
-    let count = 40
+    let count = 500
     let script = Self.alone(machine.directory)
     _ = try await machine.run("baton", "config", "put", "mail", "--drain-on-version-upgrade")
-    let old = try (0..<4).map { _ in try machine.start(Self.run(1, slots: 25, script)) }
+    let old = try (0..<4).map { _ in try machine.start(Self.run(1, slots: 300, script)) }
     for number in 1...count {
       let created = try await machine.run(
         "baton", "actors", "create", "mail", "letter", "--key", "k\(number)")
@@ -157,7 +157,11 @@ import Testing
     }
     let before = try await generations(onVersion: 1)
 
-    let new = try (0..<2).map { _ in try machine.start(Self.run(2, slots: 25, script)) }
+    let new = try (0..<2).map { _ in try machine.start(Self.run(2, slots: 300, script)) }
+    // And once more in the middle of the move.
+    try await machine.until("some have moved") { try await !generations(onVersion: 2).isEmpty }
+    try await machine.killDaemon()
+    try await machine.startDaemon()
     for runner in old.dropFirst() {
       let ended = try await runner.ended()
       #expect(ended.code == 85, "\(ended.errors)")
