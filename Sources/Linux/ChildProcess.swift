@@ -20,7 +20,8 @@ package struct PidWatch: ~Copyable, Sendable {
 }
 
 /// A program that this one started, with all that it starts in turn: the leader of a process group of its own. It has our
-/// standard input, output and error and no other descriptor, every signal at its default, and gets SIGTERM when we end.
+/// standard output and error, our standard input or one of its own and no other descriptor, every signal at its default, and
+/// gets a signal when we end.
 package final class ChildProcess {
   /// How a process ended.
   package enum ExitStatus: Equatable, Sendable {
@@ -43,11 +44,14 @@ package final class ChildProcess {
   // For good: the number may be another group's from then on.
   private var groupIsGone = false
 
-  /// Starts `arguments[0]`, looked up in our PATH unless it has a slash, with an environment of `NAME=value`.
+  /// Starts `arguments[0]`, looked up in our PATH unless it has a slash, with an environment of `NAME=value`, and with what it
+  /// reads as standard input, where that is not ours.
   ///
-  /// Call it on a thread that lives as long as the process, the main one: the kernel sends that SIGTERM when the *thread*
+  /// Call it on a thread that lives as long as the process, the main one: the kernel sends `deathSignal` when the *thread*
   /// that started the child ends. ENOENT: "command not found". EACCES: not a program.
-  package init(arguments: [String], environment: [String]) throws(Errno) {
+  package init(
+    arguments: [String], environment: [String], input: [UInt8]? = nil, deathSignal: Int32 = SIGTERM
+  ) throws(Errno) {
     precondition(!arguments.isEmpty, "a program without a name")
     guard let command = arguments.first, !command.isEmpty else {
       throw Errno(code: ENOENT, operation: "run", explanation: "the command is empty")
@@ -55,10 +59,12 @@ package final class ChildProcess {
     guard !(arguments + environment).contains(where: { $0.utf8.contains(0) }) else {
       throw Errno(code: EINVAL, operation: "run", context: command, explanation: "an argument has a NUL")
     }
+    let inputFD = input == nil ? -1 : try Self.descriptor(reading: input ?? [])
+    defer { if inputFD != -1 { close(inputFD) } }
     do throws(Errno) {
       processID = try withCStrings(arguments) { argv throws(Errno) -> pid_t in
         try withCStrings(environment) { environment throws(Errno) -> pid_t in
-          try syscall("run", command) { clinux_spawn(argv, environment) }
+          try syscall("run", command) { clinux_spawn(argv, environment, inputFD, deathSignal) }
         }
       }
     } catch {
@@ -67,6 +73,10 @@ package final class ChildProcess {
     }
     // Not reaped yet, so the number is its own still.
     watch = try PidWatch(pid: processID)
+  }
+
+  private static func descriptor(reading bytes: [UInt8]) throws(Errno) -> Int32 {
+    try syscall("memfd_create") { bytes.withUnsafeBytes { clinux_input($0.baseAddress, $0.count) } }
   }
 
   /// To watch for `.readable`: the leader ended, `reap` says how.

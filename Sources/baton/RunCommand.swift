@@ -37,13 +37,17 @@ enum RunCommand {
     Option(
       "socket", .value(placeholder: "PATH"), environment: "BATON_SOCKET", help: "The daemon's socket.",
       fallback: "where batond listens by default"),
+    Option(
+      "per-actor", .flag, help: "One program for each actor that the daemon gives to this runner; see RUN.md."
+    ),
     Option("quiet", short: "q", .flag, help: "Say nothing but errors."),
     Option("help", short: "h", .flag, help: "Print this text."),
   ]
 
   /// For the list of commands; `main` is what runs.
   static let command = Command(
-    name: name, usage: "run --name N --version V [--slots S] [--key K] -- COMMAND [ARGUMENT ...]",
+    name: name,
+    usage: "run --name N --version V [--slots S] [--key K] [--per-actor] -- COMMAND [ARGUMENT ...]",
     summary: "Make any program a runner: SIGTERM at its Stop, SIGKILL before the deadline.", options: options,
     stopsAtPositional: true, run: { _ in main(Array(CommandLine.arguments.dropFirst(2))) })
 
@@ -60,6 +64,9 @@ enum RunCommand {
       let program = parsed.rest ?? parsed.positional
       guard !program.isEmpty else { throw UsageError("nothing to run: baton \(command.usage)") }
       let runner = try runnerOptions(parsed)
+      if parsed.isOn("per-actor") {
+        return try ActorSupervisor(runner, program, environment, isQuiet: parsed.isOn("quiet")).run()
+      }
       return try RunSupervisor(runner, program, environment, isQuiet: parsed.isOn("quiet")).run()
     } catch let error as UsageError {
       BatonCommand.complain("run: \(error)")
@@ -68,6 +75,18 @@ enum RunCommand {
       BatonCommand.complain("run: \(error)")
       return ExitCode.refused
     }
+  }
+
+  /// Says why it was not let in; the exit code.
+  static func refused(_ error: BatonError) -> Int32 {
+    BatonCommand.complain("run: \(error.isConnectionFailure ? error.message : error.description)")
+    return error.isConnectionFailure ? Exit.noDaemon : Exit.refused
+  }
+
+  /// When SIGKILL comes, on the clock of `Clock.boottimeNanoseconds`: a tenth before the time is over, at most two seconds.
+  static func killTime(within milliseconds: Int64) -> Int64 {
+    let share = max(0, milliseconds - min(2000, milliseconds / 10))
+    return Int64(Clock.boottimeNanoseconds()) + share * 1_000_000
   }
 
   private static func runnerOptions(_ parsed: ParsedOptions) throws -> Runner.Options {

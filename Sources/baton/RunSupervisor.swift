@@ -7,35 +7,6 @@ import Synchronization
 /// One program under `baton run`: waits, on the main thread, for signals, for the program's end, and for what the runner
 /// says; what happened first decides the exit code.
 final class RunSupervisor {
-  /// What the runner's tasks leave for the main thread.
-  private final class Inbox: Sendable {
-    enum Item: Sendable {
-      case registered(Runner)
-      case refused(BatonError)
-      case stop(Runner.Stop)
-      case attached(Int64, isResumed: Bool)
-      case cutOff
-      case ended(Runner.Ending)
-    }
-
-    private let items = Locked<[Item]>([])
-    let wake: EventSignal
-
-    init() throws(Errno) { wake = try EventSignal() }
-
-    func put(_ item: Item) {
-      items.withLock { $0.append(item) }
-      wake.signal()
-    }
-
-    func take() -> [Item] {
-      items.withLock { items in
-        defer { items = [] }
-        return items
-      }
-    }
-  }
-
   /// Why the program is being stopped.
   private enum Reason {
     /// A Stop: its successor takes over.
@@ -50,7 +21,7 @@ final class RunSupervisor {
   private let program: [String]
   private let environment: [String: String]
   private let isQuiet: Bool
-  private let inbox: Inbox
+  private let inbox: Inbox<RunnerNews>
   private let signals: SignalSource
   private var runner: Runner?
   private var child: ChildProcess?
@@ -105,43 +76,19 @@ final class RunSupervisor {
   // MARK: - The runner
 
   private func register() {
-    let options = options
     let inbox = inbox
-    Task.detached {
-      do {
-        let runner = try await Runner.start(options)
-        inbox.put(.registered(runner))
-        Task.detached {
-          for await event in runner.events {
-            switch event {
-            case .attached(let id, let isResumed, _): inbox.put(.attached(id, isResumed: isResumed))
-            case .cutOff: inbox.put(.cutOff)
-            }
-          }
-        }
-        for await stop in runner.stops { inbox.put(.stop(stop)) }
-        inbox.put(.ended(await runner.ended()))
-      } catch let error as BatonError {
-        inbox.put(.refused(error))
-      } catch {
-        inbox.put(.refused(BatonError(.internal, "\(error)")))
-      }
-    }
+    RunnerNews.follow(options) { inbox.put($0) }
   }
 
   /// An exit code when it is over.
-  private func take(_ item: Inbox.Item) throws(Errno) -> Int32? {
+  private func take(_ item: RunnerNews) throws(Errno) -> Int32? {
     switch item {
     case .registered(let runner):
       self.runner = runner
       return try start(runner)
-    case .refused(let error):
-      BatonCommand.complain("run: \(error.isConnectionFailure ? error.message : error.description)")
-      return error.isConnectionFailure ? RunCommand.Exit.noDaemon : RunCommand.Exit.refused
+    case .refused(let error): return RunCommand.refused(error)
     case .stop(let stop):
-      say(
-        "stop, order \(stop.order): \(stop.reason) (\(stop.cause)); "
-          + "\(Duration.text(milliseconds: stop.remainingMilliseconds)) to finish")
+      say(stop.sentence)
       try stopProgram(stop.cause == "self" ? .told : .drained, within: stop.remainingMilliseconds)
     case .attached(let id, let isResumed):
       say(isResumed ? "resumed as runner \(id)" : "registered as runner \(id)")
@@ -196,10 +143,7 @@ final class RunSupervisor {
 
   private func stopProgram(_ why: Reason, within milliseconds: Int64) throws(Errno) {
     reason = reason ?? why
-    // Its SIGKILL comes before the runner's own share of the time is over: a tenth, at most two seconds.
-    let share = max(0, milliseconds - min(2000, milliseconds / 10))
-    let at = Int64(Clock.boottimeNanoseconds()) + share * 1_000_000
-    killAt = min(killAt ?? .max, at)
+    killAt = min(killAt ?? .max, RunCommand.killTime(within: milliseconds))
     try askProgram()
   }
 

@@ -209,7 +209,7 @@ private func worker(_ diary: Diary, _ who: String) -> @Sendable (HeldActor) asyn
     let daemon = try TestDaemon()
     let fleet = try await FleetClient.connect(path: daemon.socket)
     var times = ActorPolicy()
-    times.startMilliseconds = 200
+    times.startMilliseconds = 1000
     try await fleet.putConfig(
       PoolConfig(.normal(drainOnVersionUpgrade: nil, graceMilliseconds: nil, actors: times)), name: "w")
     let diary = Diary()

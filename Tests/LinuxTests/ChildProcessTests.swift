@@ -69,10 +69,18 @@ import Testing
     _ = try waitUntilReadable(grandchild.rawValue)
   }
 
-  @Test func aChildEndsWithTheThreadThatStartedIt() throws {
+  @Test(arguments: [0, 5, 65_536]) func itReadsItsInputThenTheEnd(byteCount: Int) throws {
+    let child = try ChildProcess(
+      arguments: ["/bin/sh", "-c", "test $(wc -c) = \(byteCount)"], environment: ["PATH=/bin:/usr/bin"],
+      input: [UInt8](repeating: 7, count: byteCount))
+    #expect(try status(child) == .exited(0))
+  }
+
+  @Test(arguments: [SIGTERM, SIGKILL])
+  func aChildEndsWithTheThreadThatStartedIt(_ signal: Int32) throws {
     let pid = Mutex<pid_t>(0)
     let thread = try WorkerThread(name: "starter") {
-      let child = try? ChildProcess(arguments: ["sleep", "1000"], environment: [])
+      let child = try? ChildProcess(arguments: ["sleep", "1000"], environment: [], deathSignal: signal)
       pid.withLock { $0 = child?.processID ?? 0 }
     }
     thread.join()
@@ -82,7 +90,7 @@ import Testing
     _ = try waitUntilReadable(watch.rawValue)
     var code: Int32 = 0
     #expect(waitpid(started, &code, 0) == started)
-    #expect(code & 0x7f == SIGTERM)
+    #expect(code & 0x7f == signal)
   }
 
   @Test func signalsAreAtTheirDefaults() async {

@@ -64,10 +64,12 @@ int64_t clinux_slice(void);
 // Processes.
 int clinux_pidfd_open(pid_t pid);
 int clinux_pidfd_send_signal(int pidfd, int signal);
-// Starts `arguments[0]`, looked up in PATH, as the leader of a group of its own. The new process gets SIGTERM when the
-// calling thread ends, has every signal unblocked and at its default, and keeps descriptors 0 to 2 alone.
-// Returns its pid; -1 with the errno of the fork, or of the exec.
-pid_t clinux_spawn(char *const *arguments, char *const *environment);
+// Starts `arguments[0]`, looked up in PATH, as the leader of a group of its own. The new process gets `death_signal` when the
+// calling thread ends, has every signal unblocked and at its default, and keeps descriptors 0 to 2 alone; `input` becomes its
+// standard input, unless it is -1. Returns its pid; -1 with the errno of the fork, or of the exec.
+pid_t clinux_spawn(char *const *arguments, char *const *environment, int input, int death_signal);
+// A descriptor from which these bytes are read, then the end. -1 with errno.
+int clinux_input(const void *bytes, size_t count);
 // 0 while the child runs; else its pid, with how it ended: by `*signal`, or where that is 0 with `*code`.
 pid_t clinux_reap(pid_t pid, int *code, int *signal);
 

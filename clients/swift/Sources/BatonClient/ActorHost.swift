@@ -25,6 +25,8 @@ public final class HeldActor: Sendable {
   public let generation: Int64
   /// What it was created with.
   public let input: [UInt8]
+  /// The runner that holds it.
+  public var runner: Int64 { loop.runnerID }
   /// The stop, once it comes: the code should return before its deadline. It ends when the actor is taken away.
   public let stops: AsyncStream<Stop>
 
