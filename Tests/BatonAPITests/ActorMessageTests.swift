@@ -253,6 +253,14 @@ import Testing
     expect(row) { try Self.reports(row.json) }
   }
 
+  @Test func aReportsStepIsCountedFromOne() throws {
+    expect(WrongField("checkpoint.index", "", "must be 1 or more")) {
+      try Self.reports(#","running":{}"#, index: 0)
+    }
+    #expect(try Self.reports(#","held":{}"#, index: 0).map(\.kind) == [.held])
+    #expect(try Self.reports("", index: 0) == [], "a newer runner's is passed over")
+  }
+
   @Test func listsOfActors() throws {
     func query(_ json: String) throws -> Query {
       try decoded(json, as: Baton__V1__ListActorsRequest.self) { try Requests.actors($0) }

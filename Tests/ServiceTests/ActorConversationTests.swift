@@ -241,6 +241,10 @@ import Testing
       said:
         #"{"checkpoint":{"actorId":"1","generation":"1","index":"1"},"stopped":{"message":"\u001b[2J"}}"#,
       ends: "INVALID_ARGUMENT: stopped.message must be"),
+    Wrong(
+      said: #"{"checkpoint":{"actorId":"1","generation":"1","index":"0"},"running":{}}"#,
+      ends: "INVALID_ARGUMENT: checkpoint.index must be"),
+    Wrong(said: #"{"running":{}}"#, ends: "INVALID_ARGUMENT: checkpoint.index must be"),
   ])
   func aWrongEventEndsTheConversation(_ row: Wrong) throws {
     let (peer, stream) = try runner()
