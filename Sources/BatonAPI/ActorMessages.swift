@@ -174,7 +174,12 @@ extension Requests {
     var reports: [ActorReport] = []
     for event in Read.messages(message.pointee.n_events, message.pointee.events) {
       guard let kind = try kind(event) else { continue }
-      reports.append(ActorReport(checkpoint: Decode.checkpoint(event.pointee.checkpoint), kind: kind))
+      let checkpoint = Decode.checkpoint(event.pointee.checkpoint)
+      guard checkpoint.index > 0 || kind == .held else {
+        throw FieldViolation(
+          field: "checkpoint.index", requirement: "must be 1 or more: it counts a generation's events")
+      }
+      reports.append(ActorReport(checkpoint: checkpoint, kind: kind))
     }
     return reports
   }

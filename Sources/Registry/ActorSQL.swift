@@ -67,6 +67,12 @@ enum ActorSQL {
 
   // MARK: - Read by both
 
+  /// One that stops has until its own deadline or that of its runner's drain, whichever is sooner.
+  private static let due = """
+    iif(a.state = 4, nullif(min(coalesce(a.due_ns, \(Int64.max)), coalesce((
+      SELECT s.deadline_ns FROM drain_orders o INDEXED BY drain_orders_open JOIN drain_terms s ON s.id = o.terms_id
+      WHERE o.runner_id = a.runner_id AND o.state <= 3), \(Int64.max))), \(Int64.max)), a.due_ns)
+    """
   static let columns = """
     a.id, n.name, p.name, a.name, a.key, a.crash_policy, a.state, a.generation, a.runner_id, r.version,
     a.stop_reason, a.failure, a.failed_at_ms, a.retries, a.stop_message,
@@ -80,9 +86,7 @@ enum ActorSQL {
     iif(a.state = 1 AND a.due_ns IS NULL, (SELECT count(*) FROM (
       SELECT 1 FROM actors q INDEXED BY actors_queue
       WHERE q.pool_id = a.pool_id AND q.state = 1 AND q.due_ns IS NULL AND q.place < a.place LIMIT 1000)), 0),
-    iif(a.state = 4, coalesce(a.due_ns, (
-      SELECT s.deadline_ns FROM drain_orders o INDEXED BY drain_orders_open JOIN drain_terms s ON s.id = o.terms_id
-      WHERE o.runner_id = a.runner_id AND o.state <= 3)), a.due_ns),
+    \(due),
     a.command_acked >= a.command_index, a.wake_wanted, a.uid, a.gid, a.pid, a.program, a.created_at_ms,
     a.pending_at_ms, a.starting_at_ms, a.running_at_ms, a.stopping_at_ms, a.sleeping_at_ms, a.destroyed_at_ms
     """
@@ -128,10 +132,7 @@ enum ActorSQL {
     """
   static let commands = """
     SELECT a.command_seq, a.id, a.generation, a.command_index, a.state, a.stop_reason, n.name, a.name, a.key,
-      iif(a.state = 2, i.input, NULL), coalesce(a.due_ns, (
-        SELECT s.deadline_ns FROM drain_orders o INDEXED BY drain_orders_open
-          JOIN drain_terms s ON s.id = o.terms_id
-        WHERE o.runner_id = a.runner_id AND o.state <= 3))
+      iif(a.state = 2, i.input, NULL), \(due)
     FROM actors a INDEXED BY actors_held JOIN namespaces n ON n.id = a.namespace_id
       LEFT JOIN actor_inputs i ON i.actor_id = a.id
     WHERE a.runner_id = ? AND a.runner_id IS NOT NULL AND a.command_seq > ? AND a.command_acked < a.command_index

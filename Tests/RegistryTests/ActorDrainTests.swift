@@ -84,6 +84,28 @@ import Testing
     #expect(try !actors.report(new, box, .running, generation: 1))
   }
 
+  /// Told to stop for another reason, with half an hour of its own: its runner has less.
+  @Test func theSoonerDeadlineIsShown() throws {
+    try actors.configure { $0.actors.stopThresholdMilliseconds = 30_000 }
+    let old = try actors.runner(1)
+    let (sleepy, box) = (try actors.running(on: old), try actors.running(on: old))
+    try actors.report(old, sleepy, .sleepIntent)
+    let own = fleet.now.nanoseconds + 30_000_000_000
+    actors.advance(seconds: 10)
+    try actors.runner(2)
+    #expect(try actors[sleepy].dueNanoseconds == own)
+    try actors.configure { $0.actors.stopThresholdMilliseconds = 1_800_000 }
+    try actors.wish(.destroy, box)
+    let order = fleet.now.nanoseconds + 60_000_000_000
+    #expect(try actors[box].dueNanoseconds == order)
+    guard
+      case .commands(let commands, _, _) = try fleet.read(
+        .commands(old.runner, after: 0, limitBytes: 1 << 20)
+      ).content
+    else { return }
+    #expect(commands.map(\.deadlineNanoseconds) == [own, order])
+  }
+
   @Test(arguments: CrashPolicy.allCases)
   func aRunnerLostWhileItDrains(_ policy: CrashPolicy) throws {
     let old = try actors.runner(1)

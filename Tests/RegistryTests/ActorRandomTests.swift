@@ -85,8 +85,8 @@ import Testing
         return again
       }
       var made = fleet.registration(
-        pick([1, 1, 2, 2, 3, 4]), key: chance(30) ? pick(["a", "b"]) : nil, in: pick(names), uid: uid(),
-        slots: pick([1, 2, 3, 6]))
+        pick([1, 1, 1, 2, 2, 3]), key: chance(30) ? pick(["a", "b"]) : nil, in: pick(names), uid: uid(),
+        slots: pick([1, 2, 2, 2, 3]))
       made.takesActors = chance(90)
       sent.append(made)
       return made
