@@ -168,37 +168,42 @@ final class Bench {
   /// One of version 2 among many of version 1, with and without a history, and how long each daemon takes to start.
   private func upgrade() throws -> [Row] {
     let (count, ended) = (10_000 / share, 1_000_000 / share)
-    let first = try daemon()
-    let plain = try oneUpgrade(first, count)
-    first.stop()
     let empty = try daemon()
     empty.stop()
     let emptyStart = try start(empty)
-    let second = try daemon()
-    try config(second, "mail")
-    second.stop()
-    try History.write(ended, to: second.directory + "/baton.db")
-    let fullStart = try start(second)
-    let again = try BenchDaemon(second.directory)
-    let full = try oneUpgrade(again, count)
-    again.stop()
-    let ratio = full.seconds / plain.seconds
+    let old = try daemon()
+    try config(old, "mail")
+    old.stop()
+    try History.write(ended, to: old.directory + "/baton.db")
+    let fullStart = try start(old)
+    let (plain, full) = (try BenchDaemon(empty.directory), try BenchDaemon(old.directory))
+    defer {
+      plain.stop()
+      full.stop()
+    }
+    var (plainRegistering, fullRegistering): ([Double], [Double]) = ([], [])
+    let turns = try Turns(6) { turn in
+      try oneUpgrade(full, count, turn, &fullRegistering)
+    } base: { turn in
+      try oneUpgrade(plain, count, turn, &plainRegistering)
+    }
+    let registering = zip(fullRegistering, plainRegistering).map { $0 / $1 }
     return [
       Row(
         name: "version 2 among \(count) of version 1: Register to the last Stop",
-        figure: "\(Measure.rate(count, plain.seconds)) (\(Measure.fixed(plain.seconds * 1000, 1)) ms)",
+        figure: "\(Measure.rate(count, turns.baseMedian)) (\(Measure.fixed(turns.baseMedian * 1000, 1)) ms)",
         baseline: "",
-        ratio: "", floor: "100000/s", isMet: Double(count) / plain.seconds >= 100_000),
+        ratio: "", floor: "100000/s", isMet: Double(count) / turns.baseMedian >= 100_000),
       Row(
-        name: "the same with \(ended) ended runners", figure: Measure.rate(count, full.seconds),
-        baseline: Measure.rate(count, plain.seconds), ratio: Measure.fixed(ratio, 2) + "x",
+        name: "the same with \(ended) ended runners", figure: Measure.rate(count, turns.oursMedian),
+        baseline: Measure.rate(count, turns.baseMedian), ratio: Measure.fixed(turns.ratio, 2) + "x",
         floor: "at most 1.2x",
-        isMet: ratio <= 1.2),
+        isMet: turns.ratio <= 1.2),
       Row(
         name: "\(count) registrations with \(ended) ended runners",
-        figure: Measure.rate(count, full.registering),
-        baseline: Measure.rate(count, plain.registering),
-        ratio: Measure.fixed(full.registering / plain.registering, 2) + "x", floor: "",
+        figure: Measure.rate(count, Measure.percentile(fullRegistering, 0.5)),
+        baseline: Measure.rate(count, Measure.percentile(plainRegistering, 0.5)),
+        ratio: Measure.fixed(Measure.percentile(registering, 0.5), 2) + "x", floor: "",
         isMet: nil),
       Row(
         name: "start with \(ended) ended runners", figure: Measure.fixed(fullStart * 1000, 0) + " ms",
@@ -214,26 +219,25 @@ final class Bench {
     return seconds
   }
 
-  /// Several upgrades of pools of their own; the median of each figure.
-  private func oneUpgrade(_ daemon: BenchDaemon, _ count: Int) throws -> (
-    seconds: Double, registering: Double
-  ) {
-    var stops: [Double] = []
-    var registering: [Double] = []
-    for round in 0..<3 {
-      let name = "pool-\(round)"
-      try config(daemon, name)
-      var peers: [BenchPeer] = []
-      registering.append(try Measure.seconds { peers = try runners(daemon, count, name) })
-      let new = try BenchPeer(daemon.socket)
-      let words = BenchPeer.register(name, version: 2, token: token())
-      stops.append(
-        Measure.seconds {
-          new.send(words)
-          for peer in peers { peer.waitFor(3) }
-        })
+  /// Seconds from the Register of version 2 to the last Stop, in a pool of its own; adds those in which version 1
+  /// registered.
+  private func oneUpgrade(
+    _ daemon: BenchDaemon, _ count: Int, _ turn: Int, _ registering: inout [Double]
+  ) throws -> Double {
+    let name = "pool-\(turn)"
+    try config(daemon, name)
+    var peers: [BenchPeer] = []
+    registering.append(try Measure.seconds { peers = try runners(daemon, count, name) })
+    let new = try BenchPeer(daemon.socket)
+    let words = BenchPeer.register(name, version: 2, token: token())
+    let seconds = Measure.seconds {
+      new.send(words)
+      for peer in peers { peer.waitFor(3) }
     }
-    return (Measure.percentile(stops, 0.5), Measure.percentile(registering, 0.5))
+    // That they are gone is stored before this is answered, and disturbs nobody's turn.
+    peers = []
+    try config(daemon, name)
+    return seconds
   }
 
   /// The p99 of so many answers to heartbeats of one runner.
