@@ -171,6 +171,11 @@ extension Requests {
   package static func reports(
     _ message: UnsafeMutablePointer<Baton__V1__ActorEvents>
   ) throws(FieldViolation) -> [ActorReport] {
+    guard message.pointee.n_events <= Bounds.actorEvents else {
+      throw FieldViolation(
+        field: "actor_events.events",
+        requirement: "must be at most \(Bounds.actorEvents) at once, are \(message.pointee.n_events)")
+    }
     var reports: [ActorReport] = []
     for event in Read.messages(message.pointee.n_events, message.pointee.events) {
       guard let kind = try kind(event) else { continue }

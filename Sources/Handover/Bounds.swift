@@ -13,6 +13,8 @@ package enum Bounds {
   package static let targetHistoryShown = 100
   package static let inputBytes = 65_536
   package static let requestIDBytes = 128
+  /// What a runner says of its actors in one message: its answer must fit the runner's queue.
+  package static let actorEvents = 4096
   /// How far the place of an actor in its queue is counted.
   package static let queueCounted = 1000
   package static let alarmMilliseconds: ClosedRange<Int64> = 1...31_536_000_000

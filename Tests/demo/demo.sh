@@ -99,6 +99,12 @@ start_worker() {
   process_of[$1]=$!
 }
 
+# start_holder NAME VERSION: holds actors, a process each.
+start_holder() {
+  baton run --name mailbox --version "$2" --slots 8 --per-actor -- "$here/actor.sh" 2>>"$work/wrappers.log" &
+  process_of[$1]=$!
+}
+
 # ended NAME CODE: waits for it and checks its exit code.
 ended() {
   local code=0
@@ -152,6 +158,24 @@ begun=$(grep -c '^begun' "$work/journal")
 finished=$(grep -c '^finished' "$work/journal")
 [ "$begun" -eq "$finished" ] || fail "$begun jobs were begun, $finished finished"
 
+say 'Actors: work that outlives its runner. A pool whose runners start one process for each.'
+run baton config put mailbox --drain-on-version-upgrade --drain-grace 30s
+start_holder holder-1 1
+await 5 RUNNER_REGISTERED 1
+for key in ada bob eve; do run baton actors create mailbox box --key "$key" --input "{\"owner\":\"$key\"}"; done
+await 3 ACTOR_RUNNING
+run baton actors
+
+say 'Version 2 of the mailbox arrives: every actor is stopped there and started here, under its next generation.'
+start_holder holder-2 2
+await 6 ACTOR_RUNNING
+ended holder-1 85
+run baton actors
+moved=$(baton actors --json | jq -s '[.. | objects | select(.state? == "ACTOR_STATE_RUNNING" and .runnerVersion == 2 and (.generation | tonumber) == 2)] | length')
+[ "$moved" -eq 3 ] || fail "$moved of 3 actors run on version 2 under their second generation"
+kill -TERM "${process_of[holder-2]}"
+ended holder-2 0
+
 kill -TERM "${process_of[batond]}"
 ended batond 0
-say "${green}Done: 4 of version 1 relieved, $begun jobs begun, $finished finished, none cut short.${plain}"
+say "${green}Done: 4 of version 1 relieved, $begun jobs begun, $finished finished, none cut short; 3 actors moved.${plain}"
