@@ -90,6 +90,56 @@ import Testing
     #expect(counts.total == 11 * 15 && counts[.destroyed] == 0)
   }
 
+  @Test func eventsOfActors() throws {
+    let event = Event(
+      revision: Revision(1), atMilliseconds: 2, kind: .actorStarting, namespace: "default", name: "mail",
+      runner: RunnerID(3), drainOrder: nil, version: Version(5), who: nil, detail: "generation 4",
+      actor: ActorID(6), generation: 4)
+    #expect(try carried({ Encode.event(event, $0) }, { Decode.event($0) }) == event)
+  }
+
+  // MARK: - Settings
+
+  @Test func settings() throws {
+    var settings = ActorSettings()
+    settings.fallsBackToOtherVersions = true
+    settings.startThresholdMilliseconds = 1000
+    settings.stopThresholdMilliseconds = 2000
+    settings.retryBackoffMilliseconds = 3000
+    settings.retryResetMilliseconds = 4000
+    for settings in [settings, ActorSettings()] {
+      let config = RunnerConfig(kind: .normal(.init(actors: settings)))
+      let read = try #require(try carried({ Encode.config(config, $0) }, { Decode.config($0) }))
+      #expect(read.actorSettings == settings)
+    }
+    let effective = ActorSettings().effective
+    #expect(
+      effective.startThresholdMilliseconds == 30_000 && effective.stopThresholdMilliseconds == 1_800_000)
+    #expect(effective.retryBackoffMilliseconds == 2000 && effective.retryResetMilliseconds == 600_000)
+    #expect(settings.effective == settings)
+  }
+
+  @Test(
+    arguments: [
+      ("actor_start_threshold_ms", "actorStartThresholdMs", 100, 86_400_000),
+      ("actor_stop_threshold_ms", "actorStopThresholdMs", 100, 604_800_000),
+      ("actor_retry_backoff_ms", "actorRetryBackoffMs", 10, 3_600_000),
+      ("actor_retry_reset_ms", "actorRetryResetMs", 100, 86_400_000),
+    ] as [(String, String, UInt64, UInt64)])
+  func settingsOutOfBounds(_ field: String, _ json: String, _ least: UInt64, _ most: UInt64) throws {
+    func config(_ value: UInt64) throws -> RunnerConfig {
+      try decoded("{\"normal\":{\"\(json)\":\"\(value)\"}}", as: Baton__V1__RunnerConfig.self) {
+        try Requests.config($0)
+      }
+    }
+    for value in [0, least, most] { _ = try config(value) }
+    for value in [least - 1, most + 1, .max] {
+      expect(WrongField("config.normal.\(field)", "", "must be 0 (the default) or \(least) to \(most)")) {
+        try config(value)
+      }
+    }
+  }
+
   // MARK: - Commands
 
   private static let kinds: [ActorCommand.Kind] =
