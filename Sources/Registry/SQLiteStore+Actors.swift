@@ -153,6 +153,13 @@ extension SQLiteStore {
         "actor \(actor.id) of pool \(pool.name) has the key \(actor.key ?? "") already (\(actor.life.actorState.word)); "
           + "destroy it first, or take another key")
     }
+    // Who asks for it to be there would be given one that is as good as gone.
+    guard !actor.life.isDoomed else {
+      return .refused(
+        .aborted,
+        "actor \(actor.id), which has the key \(actor.key ?? ""), is being destroyed: ask again when it is gone"
+      )
+    }
     return .success((actor, false))
   }
 

@@ -311,6 +311,20 @@ import Testing
     #expect(try Self.reports("", index: 0) == [], "a newer runner's is passed over")
   }
 
+  @Test func oneMessageSaysSoMuchAndNoMore() throws {
+    func reports(_ count: Int) throws -> [ActorReport] {
+      let event = #"{"checkpoint":{"actorId":"1","generation":"1","index":"1"},"running":{}}"#
+      let events = Array(repeating: event, count: count).joined(separator: ",")
+      return try decoded("{\"events\":[\(events)]}", as: Baton__V1__ActorEvents.self) {
+        try Requests.reports($0)
+      }
+    }
+    #expect(try reports(Bounds.actorEvents).count == Bounds.actorEvents)
+    expect(WrongField("actor_events.events", "", "must be at most 4096")) {
+      try reports(Bounds.actorEvents + 1)
+    }
+  }
+
   @Test func listsOfActors() throws {
     func query(_ json: String) throws -> Query {
       try decoded(json, as: Baton__V1__ListActorsRequest.self) { try Requests.actors($0) }

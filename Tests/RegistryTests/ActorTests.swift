@@ -91,6 +91,15 @@ import Testing
     #expect(second.id != first && second.isCreated)
   }
 
+  /// Whoever asked for the actor of a key was given one that was being destroyed, as if it would be there.
+  @Test func whatIsBeingDestroyedIsNotGivenForItsKey() throws {
+    _ = try actors.runner(1, slots: 1)
+    let box = try actors.create("box", key: "a")
+    try actors.wish(.destroy, box)
+    #expect(try actors.refusal(.createActor(actors.creation(key: "a", mayExist: true))) == .aborted)
+    #expect(try actors.refusal(.createActor(actors.creation(key: "a"))) == .alreadyExists)
+  }
+
   @Test func nobodyElseMayCreateOrChange() throws {
     let box = try actors.create()
     #expect(try actors.refusal(.createActor(actors.creation(uid: otherUID))) == .permissionDenied)

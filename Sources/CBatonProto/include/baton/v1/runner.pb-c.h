@@ -648,7 +648,7 @@ struct  Baton__V1__ActorEvents
 {
   ProtobufCMessage base;
   /*
-   * At least one.
+   * At least one, at most 4096.
    */
   size_t n_events;
   Baton__V1__ActorEvent **events;
