@@ -1,5 +1,5 @@
 #!/bin/sh
 # One actor of the demo: it lives until it is told to stop.
 trap 'exit 0' TERM
-sleep 600 &
+tail -f /dev/null &
 wait
