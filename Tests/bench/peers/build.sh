@@ -28,7 +28,7 @@ if has g++ protoc grpc_cpp_plugin && pkg-config --exists grpc++ protobuf; then
     mkdir -p "$to/generated"
     protoc -I proto --cpp_out="$to/generated" --grpc_out="$to/generated" \
       --plugin=protoc-gen-grpc="$(command -v grpc_cpp_plugin)" \
-      proto/baton/v1/{connection,model,fleet,runner}.proto
+      proto/baton/v1/*.proto
     # shellcheck disable=SC2046
     g++ -std=c++17 -O2 -I "$to/generated" -I "$peers" "$peers/grpc_peer.cpp" "$to"/generated/baton/v1/*.cc \
       $(pkg-config --cflags --libs grpc++ protobuf) -o "$to/grpc-peer"
