@@ -1,4 +1,3 @@
-import CSQLite
 import Glibc
 import HandWire
 import Linux
@@ -6,7 +5,7 @@ import Linux
 /// Every row of the table. Each has a daemon of its own, on the disk that holds the working directory.
 final class Bench {
   let directory: String
-  private let share: Int
+  let share: Int
   private var daemons = 0
   private var lastToken: UInt64 = 0
 
@@ -25,14 +24,18 @@ final class Bench {
     ("p99", { try $0.answersUnderLoad() }),
     ("hostile", { try $0.besideHostilePeers() }),
     ("memory", { try $0.memory() }),
+    ("actors", { try $0.actors() }),
+    ("migration", { try $0.migration() }),
+    ("actor-history", { try $0.actorsWithHistory() }),
+    ("actor-trip", { try $0.actorRoundTrip() }),
   ]
 
-  private func daemon() throws -> BenchDaemon {
+  func daemon() throws -> BenchDaemon {
     daemons += 1
     return try BenchDaemon("\(directory)/\(daemons)")
   }
 
-  private func token() -> UInt64 {
+  func token() -> UInt64 {
     lastToken += 1
     return lastToken
   }
@@ -159,7 +162,7 @@ final class Bench {
     return rows
   }
 
-  private func config(_ daemon: BenchDaemon, _ name: String) throws {
+  func config(_ daemon: BenchDaemon, _ name: String) throws {
     let peer = try BenchPeer(daemon.socket)
     peer.send(BenchPeer.drainOn(name))
     peer.waitFor(0)
@@ -352,28 +355,5 @@ final class Bench {
           baseline: "", ratio: "", floor: "3 KiB", isMet: each <= 3)
       ]
     }
-  }
-}
-
-/// A long past, written at once: what a busy pool leaves in months.
-enum History {
-  static func write(_ count: Int, to path: String) throws {
-    var database: OpaquePointer?
-    precondition(sqlite3_open(path, &database) == SQLITE_OK, path)
-    defer { sqlite3_close(database) }
-    let sql = """
-      PRAGMA synchronous = OFF;
-      BEGIN;
-      WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < \(count))
-      INSERT INTO runners (id, pool_id, key, version, phase, link, authorized, total_slots, attachment,
-        ends_with_process, uid, gid, pid, program, token_high, token_low, registered_at_ms, link_changed_at_ms,
-        ended_at_ms, end_cause, exit_code, detach_reason)
-      SELECT 1000 + i, 1, 'host-' || i, 1 + i % 50, 3, NULL, 1, 8, i, 0, 1000, 1000, 4711, 'worker',
-        random(), random(), 1790000000000 + i, 1790000000000 + i, 1790000000001 + i, 1, 0, 'done' FROM n;
-      UPDATE fleet SET last_runner = \(1000 + count), last_attachment = \(count), ended_runners = \(count);
-      COMMIT;
-      """
-    precondition(
-      sqlite3_exec(database, sql, nil, nil, nil) == SQLITE_OK, String(cString: sqlite3_errmsg(database)))
   }
 }

@@ -6,9 +6,14 @@ import Linux
 final class BenchPeer {
   let descriptor: Int32
   private var rest: [UInt8] = []
-  /// Frames by the first field of their message: 1 Registered, 2 HeartbeatAck, 3 Stop, 4 Close; 0 a Response.
-  var counts = [0, 0, 0, 0, 0]
+  /// Frames by the first field of their message: 1 Registered, 2 HeartbeatAck, 3 Stop, 4 Close, 5 ActorCommands,
+  /// 6 AckEvents; 0 a Response.
+  var counts = [0, 0, 0, 0, 0, 0, 0]
+  /// How many of the Responses say that something was not done.
+  var failures = 0
   var lastSequence: UInt64 = 0
+  /// Is given each message of a stream: its field, and what is in it.
+  var onMessage: ((Int, HandFields) -> Void)?
   /// Of the one thread that has peers.
   private nonisolated(unsafe) static let buffer = UnsafeMutableRawBufferPointer.allocate(
     byteCount: 1 << 18, alignment: 16)
@@ -70,10 +75,16 @@ final class BenchPeer {
       guard bytes.count - at >= 10 + length else { break }
       if bytes[at + 8] == HandFrame.data, length > 0 {
         let field = Int(bytes[at + 10] >> 3)
-        counts[min(field, 4)] += 1
+        counts[field] += 1
         if field == 2 { lastSequence = Self.varint(bytes, at + 13) }
+        if let onMessage {
+          var fields = HandFields(UnsafeRawBufferPointer(rebasing: bytes[(at + 10)..<(at + 10 + length)]))
+          if let (field, _, content) = fields.next() { onMessage(field, content) }
+        }
       } else {
         counts[0] += 1
+        var fields = HandFields(UnsafeRawBufferPointer(rebasing: bytes[(at + 10)..<(at + 10 + length)]))
+        if let (field, _, status) = fields.next(), field == 1, !status.isEmpty { failures += 1 }
       }
       at += 10 + length
     }
@@ -101,11 +112,15 @@ final class BenchPeer {
       stream, "baton.v1.ConnectionService", "Ping", Wire.bytes(1, [UInt8](repeating: 7, count: 8)))
   }
 
-  static func register(_ name: String, version: UInt64, token: UInt64) -> [UInt8] {
+  static func register(
+    _ name: String, version: UInt64, token: UInt64, slots: UInt64 = 8, takesActors: Bool = false
+  ) -> [UInt8] {
     let secret =
       (0..<8).map { UInt8(truncatingIfNeeded: token >> (UInt64($0) * 8)) } + [1, 2, 3, 4, 5, 6, 7, 8]
     let message = Wire.bytes(
-      1, Wire.text(2, name) + Wire.number(4, version) + Wire.number(5, 8) + Wire.bytes(6, secret))
+      1,
+      Wire.text(2, name) + Wire.number(4, version) + Wire.number(5, slots) + Wire.bytes(6, secret)
+        + (takesActors ? Wire.number(9, 1) : []))
     return HandFrame.call(
       1, "baton.v1.RunnerService", "Attach", flags: HandFrame.remoteOpen | HandFrame.noData)
       + HandFrame.bytes(1, HandFrame.data, 0, message)
