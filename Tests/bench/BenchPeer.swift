@@ -154,7 +154,7 @@ final class BenchDaemon {
     let words = [
       "\(Self.programs)/batond", "--socket", directory + "/s", "--state-dir", directory, "--log-level",
       "warning",
-      "--heartbeats-per-second", "100000000", "--lost-threshold", "10m",
+      "--heartbeats-per-second", "100000000", "--lost-threshold", "10m", "--silent-threshold", "9m",
     ]
     var arguments: [UnsafeMutablePointer<CChar>?] = words.map { (word: String) in strdup(word) } + [nil]
     defer { for argument in arguments { free(argument) } }
