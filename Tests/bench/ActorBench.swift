@@ -117,14 +117,17 @@ private final class Creator {
   private let calls: [[UInt8]]
   private var sent = 0
 
-  /// Each actor has a key, a request id and an input.
-  init(_ daemon: BenchDaemon, _ name: String, _ prefix: String, _ count: Int) throws {
+  /// Each actor has a key, an input, and mostly a request id.
+  init(
+    _ daemon: BenchDaemon, _ name: String, _ prefix: String, _ count: Int, hasRequestIDs: Bool = true
+  ) throws {
     peer = try BenchPeer(daemon.socket)
     calls = (0..<count).map { index in
       HandFrame.call(
         UInt32(2 * index + 1), "baton.v1.ActorService", "CreateActor",
         Wire.text(2, name) + Wire.text(3, "room") + Wire.text(4, "\(prefix)-\(index)")
-          + Wire.bytes(5, [UInt8](repeating: 7, count: 64)) + Wire.text(7, "\(prefix)-\(index)"))
+          + Wire.bytes(5, [UInt8](repeating: 7, count: 64))
+          + (hasRequestIDs ? Wire.text(7, "\(prefix)-\(index)") : []))
     }
   }
 
@@ -185,12 +188,13 @@ extension Bench {
 
   /// Seconds until so many actors more run, durably.
   private func create(
-    _ daemon: BenchDaemon, _ count: Int, _ prefix: String, on runners: [InstantRunner]
+    _ daemon: BenchDaemon, _ count: Int, _ prefix: String, on runners: [InstantRunner],
+    hasRequestIDs: Bool = true
   ) throws -> Double {
     let creators = try (0..<Self.callers).map { index in
       try Creator(
         daemon, "rooms", "\(prefix)-\(index)",
-        count / Self.callers + (index < count % Self.callers ? 1 : 0))
+        count / Self.callers + (index < count % Self.callers ? 1 : 0), hasRequestIDs: hasRequestIDs)
     }
     let loop = try Loop(creators, runners)
     let before = runners.reduce(0) { $0 + $1.durable }
@@ -252,17 +256,17 @@ extension Bench {
     }
     let emptyRunners = try instantRunners(empty, 1, slots: 1_000_000)
     let fullRunners = try instantRunners(full, 1, slots: 1_000_000)
-    let turns = try Turns(10) { turn in
-      try create(full, count, "t\(turn)", on: fullRunners)
-    } base: { turn in
-      try create(empty, count, "t\(turn)", on: emptyRunners)
+    return try [false, true].map { hasRequestIDs in
+      let turns = try Turns(10) { turn in
+        try create(full, count, "\(hasRequestIDs)\(turn)", on: fullRunners, hasRequestIDs: hasRequestIDs)
+      } base: { turn in
+        try create(empty, count, "\(hasRequestIDs)\(turn)", on: emptyRunners, hasRequestIDs: hasRequestIDs)
+      }
+      return Row(
+        name: "with \(ended) destroyed actors" + (hasRequestIDs ? ", request ids" : ""),
+        figure: Measure.rate(count, turns.oursMedian), baseline: Measure.rate(count, turns.baseMedian),
+        ratio: Measure.fixed(turns.ratio, 2) + "x", floor: "at most 1.2x", isMet: turns.ratio <= 1.2)
     }
-    return [
-      Row(
-        name: "the same with \(ended) destroyed actors", figure: Measure.rate(count, turns.oursMedian),
-        baseline: Measure.rate(count, turns.baseMedian), ratio: Measure.fixed(turns.ratio, 2) + "x",
-        floor: "at most 1.2x", isMet: turns.ratio <= 1.2)
-    ]
   }
 
   /// One actor at a time, from CreateActor until it is durable that it runs.
