@@ -88,8 +88,9 @@ package struct ActorLife: Hashable, Sendable {
     case destroy
     /// Its runner has been ordered to leave.
     case runnerDrains
-    /// Its runner has ended.
-    case runnerEnded(RunnerEnd)
+    /// Its runner has ended. Where its process may run on, cut off from the daemon, until its own fence stops it, nobody
+    /// else is given the actor before that.
+    case runnerEnded(RunnerEnd, mayRunUntil: Int64? = nil)
     /// The time that `due` names has come.
     case due
     /// Nobody had a slot for it.
@@ -235,7 +236,11 @@ package struct ActorLife: Hashable, Sendable {
     case .sleep: return sleep(step)
     case .destroy: return destroy(step)
     case .runnerDrains: return runnerDrains(step)
-    case .runnerEnded(let end): return runnerEnded(end, step)
+    case .runnerEnded(let end, let mayRunUntil):
+      let effects = runnerEnded(end, step)
+      guard let mayRunUntil, case .pending(let pending) = state, !effects.isEmpty else { return effects }
+      state = .pending(Pending(retryAt: max(pending.retryAt ?? 0, mayRunUntil)))
+      return effects.filter { if case .wantsSlot = $0 { false } else { true } }
     case .due: return dueNow(step)
     case .noCapacity:
       if isQueued { fail(.noCapacity, step) }

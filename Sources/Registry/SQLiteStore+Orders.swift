@@ -128,7 +128,20 @@ extension SQLiteStore {
       detail: Self.detail(cause, exitCode, reason))
     if let order { try end(order, as: Self.orderState(cause), of: pool, version: runner.version) }
     work.consequences.append(.runnerEnded(runner.id, cause))
-    if runner.usedSlots > 0 { try happen(.runnerEnded(cause), toThoseOf: runner.id, of: pool) }
+    guard runner.usedSlots > 0 else { return }
+    try happen(
+      .runnerEnded(cause, mayRunUntil: fenceEnd(of: runner, cause)), toThoseOf: runner.id, of: pool)
+  }
+
+  /// Until when a process that was cut off may still work, unaware that its runner has ended; nil when it has stopped.
+  private func fenceEnd(of runner: RunnerRecord, _ cause: RunnerEnd) -> Int64? {
+    switch cause {
+    case .keyTaken: break
+    // Who is attached hears of it, and had less time than its order.
+    case .forced: if runner.isAttached { return nil }
+    case .detached, .threshold, .processDied, .machineRestarted: return nil
+    }
+    return work.now.nanoseconds + times.lostThresholdMilliseconds * 1_000_000
   }
 
   static func orderState(_ cause: RunnerEnd) -> DrainState {
