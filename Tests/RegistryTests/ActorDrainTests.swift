@@ -165,7 +165,8 @@ import Testing
     #expect(try actors.story(box) == "destroyed" && actors.used(new) == 0)
   }
 
-  /// A key's new runner takes the place of the old one: that one must leave, or is given up when it is not there.
+  /// A key's new runner takes the place of the old one: that one must leave, or is given up when it is not there. A process
+  /// that is only cut off works on until its fence: nobody runs its actors beside it.
   @Test(
     arguments: [
       (true, "stopping goingAway on 1 generation 1"), (false, "starting on 2 generation 2 (runnerLost)"),
@@ -179,6 +180,12 @@ import Testing
     var second = actors.registration(2)
     second.key = "a"
     try actors.admit(second)
-    #expect(try actors.story(box) == becomes)
+    if isAttached {
+      #expect(try actors.story(box) == becomes)
+    } else {
+      #expect(try actors.story(box).hasPrefix("pending"))
+      try actors.wait(seconds: 16)
+      #expect(try actors.story(box) == becomes)
+    }
   }
 }

@@ -13,7 +13,9 @@ private func run(_ seed: UInt64, _ bug: PlantedBug = .none, minutes: Int64 = 10)
   /// Seeds that once found a mistake, each with its story.
   @Test(arguments: [
     // A client that hung, was given up, and woke to find the daemon dead, worked on.
-    UInt64(1735)
+    UInt64(1735),
+    // Whoever took the key of a runner that was cut off had its actors moved while its process still ran them.
+    233, 437, 445,
   ])
   func whatASeedFoundStaysFixed(seed: UInt64) {
     #expect(run(seed).violations == [])
