@@ -40,7 +40,7 @@ private func run(_ seed: UInt64, _ bug: PlantedBug = .none, minutes: Int64 = 10)
     (.stopNotResent, 6, "invariant 4"),
     (.drainedApart, 1, "invariant 7"),
     (.edgeTriggeredPlanner, 1, "invariant 7"),
-    (.lossIgnored, 2, "died long ago"),
+    (.lossIgnored, 10, "died long ago"),
     (.acknowledgedBeforeCommit, 12, "invariant 5"),
     (.failureSwallowed, 8, "attached in the books"),
     (.connectionGenerationIgnored, 8, "detached in the books"),
