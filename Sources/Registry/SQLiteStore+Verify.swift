@@ -15,6 +15,28 @@ extension SQLiteStore {
     }
   }
 
+  /// Who of a pool may be given actors, looked up without the index that allocation reads: for the simulator, between
+  /// batches.
+  package func allocationCandidates(of pool: PoolName) throws(StoreFailure) -> [Allocator.Candidate] {
+    do throws(DatabaseError) {
+      return try Statement(
+        database,
+        """
+        SELECT r.id, r.version, r.total_slots - r.used_slots, r.last_work_ns
+        FROM runners r NOT INDEXED JOIN pools p ON p.id = r.pool_id JOIN namespaces n ON n.id = p.namespace_id
+        WHERE n.name = ? AND p.name = ? AND r.phase = 1 AND r.link = 1 AND r.silent = 0 AND r.authorized = 1
+          AND r.takes_actors = 1
+        """
+      ).all(pool.namespace, pool.name) { row in
+        Allocator.Candidate(
+          runner: RunnerID(row.int64(0)), version: row.version(1), freeSlots: row.int64(2),
+          lastWorkNanoseconds: row.int64(3))
+      }
+    } catch {
+      throw error.storeFailure
+    }
+  }
+
   /// Each gives a row for every place where something is not as it must be.
   private static let differences = [
     (

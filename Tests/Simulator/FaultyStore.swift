@@ -22,6 +22,7 @@ final class FaultyStore: Store {
 
   func apply(_ batch: [Mutation], at now: Moment) throws(StoreFailure) -> CommittedBatch {
     let failures = failureCount
+    let expected = try ReferenceAllocation(of: batch, in: store, world.daemon?.reader, at: now)
     arm()
     defer { world.healDisk() }
     do throws(StoreFailure) {
@@ -32,6 +33,7 @@ final class FaultyStore: Store {
       }
       if !world.disk.hasCrashed, let daemon = world.daemon {
         world.check(daemon, excused: Self.unlinked(batch))
+        for finding in expected?.differences(from: committed) ?? [] { world.violate(finding) }
       }
       return committed
     } catch {
