@@ -3,8 +3,8 @@ import Testing
 
 /// Versions relieve each other as real processes, under daemons and workers that die.
 @Suite(.timeLimit(.minutes(5))) struct UpgradeTests {
-  /// A worker that finishes what it has begun when SIGTERM comes, and says so.
-  static let worker = ["sh", "-c", "trap 'echo finished; exit 0' TERM; sleep 1000 & wait $!"]
+  /// A worker that finishes what it has begun when SIGTERM comes, and says both: one that has not begun yet would just die.
+  static let worker = ["sh", "-c", "trap 'echo finished; exit 0' TERM; echo begun; sleep 1000 & wait $!"]
   /// One that does not listen.
   static let deaf = ["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 1000 & wait $!; done"]
 
@@ -20,11 +20,12 @@ import Testing
       try machine.start(Self.run(1)), try machine.start(Self.run(1)), try machine.start(Self.run(1)),
     ]
     try await machine.until("three of version 1") { try await machine.runners("RUNNER_PHASE_READY") == 3 }
+    try await machine.until("they work") { old.allSatisfy { $0.text(of: "out") == "begun\n" } }
     let new = try machine.start(Self.run(2))
     for process in old {
       let ended = try await process.ended()
       #expect(ended.code == 85)
-      #expect(ended.output == "finished\n")
+      #expect(ended.output == "begun\nfinished\n")
       #expect(ended.errors.contains("stop, order") && ended.errors.contains("version_upgrade"))
     }
     // Who was stopped, why, by whom, and how long it took.
@@ -84,6 +85,7 @@ import Testing
     let machine = try Machine()
     try await machine.startDaemon()
     let old = try machine.start(Self.run(1))
+    try await machine.until("it works") { old.text(of: "out") == "begun\n" }
     try await machine.until("one of version 1") { try await machine.runners("RUNNER_PHASE_READY") == 1 }
     old.signal(SIGSTOP)
     #expect(try await machine.run("baton", "drain", "mail", "--all", "--reason", "move").code == 0)
@@ -93,7 +95,8 @@ import Testing
     #expect(try await machine.json("drains").count == 1)
     old.signal(SIGCONT)
     let ended = try await old.ended()
-    #expect(ended.code == 85 && ended.output == "finished\n" && ended.errors.contains("move (operator)"))
+    #expect(
+      ended.code == 85 && ended.output == "begun\nfinished\n" && ended.errors.contains("move (operator)"))
     #expect(try await machine.json("drains", "--all").first?["state"] as? String == "DRAIN_STATE_COMPLETED")
   }
 
@@ -102,13 +105,14 @@ import Testing
     let machine = try Machine()
     try await machine.startDaemon("--lost-threshold", "10m")
     let runner = try machine.start(Self.run(1))
+    try await machine.until("it works") { runner.text(of: "out") == "begun\n" }
     try await machine.until("it is ready") { try await machine.runners("RUNNER_PHASE_READY") == 1 }
     runner.signal(SIGKILL)
     #expect(try await runner.ended().code == 128 + 9)
     try await machine.until("it is lost") { try await machine.runners("RUNNER_PHASE_LOST") == 1 }
     let lost = try #require(try await machine.json("runners", "--all").first)
     #expect(lost["end"] as? String == "RUNNER_END_PROCESS_DIED")
-    try await machine.until("its program got SIGTERM") { runner.text(of: "out") == "finished\n" }
+    try await machine.until("its program got SIGTERM") { runner.text(of: "out") == "begun\nfinished\n" }
   }
 
   /// Killed while the daemon is down: the restarted one finds the process gone.
