@@ -12,6 +12,7 @@ package enum RunnerMessage {
   case detach(UnsafeMutablePointer<Baton__V1__Detach>)
   case actorEvents(UnsafeMutablePointer<Baton__V1__ActorEvents>)
   case ackCommands(UnsafeMutablePointer<Baton__V1__AckCommands>)
+  case stopCancelledAnswer(UnsafeMutablePointer<Baton__V1__StopCancelledAnswer>)
   /// A newer runner's, or nothing at all.
   case unknown
 
@@ -28,6 +29,8 @@ package enum RunnerMessage {
     case BATON__V1__ATTACH_REQUEST__MESSAGE_DETACH: self = .detach(message.detach)
     case BATON__V1__ATTACH_REQUEST__MESSAGE_ACTOR_EVENTS: self = .actorEvents(message.actor_events)
     case BATON__V1__ATTACH_REQUEST__MESSAGE_ACK_COMMANDS: self = .ackCommands(message.ack_commands)
+    case BATON__V1__ATTACH_REQUEST__MESSAGE_STOP_CANCELLED_ANSWER:
+      self = .stopCancelledAnswer(message.stop_cancelled_answer)
     default: self = .unknown
     }
   }
@@ -101,6 +104,16 @@ package enum AttachResponses {
     return message
   }
 
+  package static func stopCancelled(_ order: DrainOrderID, reason: String, _ arena: Arena) -> Message {
+    let inner = arena.make(Baton__V1__StopCancelled.self)
+    inner.pointee.order_id = UInt64(order.rawValue)
+    inner.pointee.reason = arena.string(reason)
+    let message = arena.make(Baton__V1__AttachResponse.self)
+    message.pointee.message_case = BATON__V1__ATTACH_RESPONSE__MESSAGE_STOP_CANCELLED
+    message.pointee.stop_cancelled = inner
+    return message
+  }
+
   package static func close(_ cause: CloseCause, _ text: String, _ arena: Arena) -> Message {
     let inner = arena.make(Baton__V1__Close.self)
     inner.pointee.cause = .init(rawValue: UInt32(cause.rawValue))
@@ -120,6 +133,7 @@ package enum DaemonMessage: Hashable, Sendable {
   case close(CloseCause?, message: String)
   case actorCommands([Command])
   case ackEvents(acked: [ActorCheckpoint], refused: [ActorCheckpoint])
+  case stopCancelled(DrainOrderID, reason: String)
   case unknown
 
   package struct Registered: Hashable, Sendable {
@@ -195,6 +209,9 @@ package enum DaemonMessage: Hashable, Sendable {
       self = .ackEvents(
         acked: Read.messages(inner.n_acked, inner.acked).map { Decode.checkpoint($0) },
         refused: Read.messages(inner.n_refused, inner.refused).map { Decode.checkpoint($0) })
+    case BATON__V1__ATTACH_RESPONSE__MESSAGE_STOP_CANCELLED:
+      let inner = message.stop_cancelled.pointee
+      self = .stopCancelled(DrainOrderID(Decode.wall(inner.order_id)), reason: Read.string(inner.reason))
     default: self = .unknown
     }
   }
@@ -241,6 +258,17 @@ package enum AttachRequests {
     let inner = arena.make(Baton__V1__StopAck.self)
     inner.pointee.order_id = UInt64(order.rawValue)
     return message(BATON__V1__ATTACH_REQUEST__MESSAGE_STOP_ACK, arena) { $0.stop_ack = inner }
+  }
+
+  package static func stopCancelledAnswer(
+    _ order: DrainOrderID, _ answer: Undo.Answer, _ arena: Arena
+  ) -> Message {
+    let inner = arena.make(Baton__V1__StopCancelledAnswer.self)
+    inner.pointee.order_id = UInt64(order.rawValue)
+    inner.pointee.answer = .init(rawValue: UInt32(answer.rawValue))
+    return message(BATON__V1__ATTACH_REQUEST__MESSAGE_STOP_CANCELLED_ANSWER, arena) {
+      $0.stop_cancelled_answer = inner
+    }
   }
 
   package static func stopping(reason: String, graceMilliseconds: Int64, _ arena: Arena) -> Message {

@@ -159,6 +159,16 @@ package enum Requests {
       try page(request.page_size, request.page_token))
   }
 
+  /// nil of an order that cannot be.
+  package static func stopCancelledAnswer(
+    _ message: UnsafeMutablePointer<Baton__V1__StopCancelledAnswer>
+  ) throws(FieldViolation) -> (order: DrainOrderID, answer: Undo.Answer)? {
+    guard let answer = try choice(message.pointee.answer.rawValue, Undo.Answer.self, field: "answer") else {
+      throw FieldViolation(field: "stop_cancelled_answer.answer", requirement: "must be RESUMED or TOO_LATE")
+    }
+    return Int64(exactly: message.pointee.order_id).map { (DrainOrderID($0), answer) }
+  }
+
   /// 0 is none; a number that names no case is the caller's mistake, not silently everything.
   static func choice<Case: RawRepresentable>(
     _ value: UInt32, _ type: Case.Type, field: String

@@ -111,6 +111,14 @@ package enum Words {
     case .actorStopping: "actor_stopping"
     case .actorSleeping: "actor_sleeping"
     case .actorDestroyed: "actor_destroyed"
+    case .targetSet: "target_set"
+    case .runnerCordoned: "runner_cordoned"
+    case .runnerUncordoned: "runner_uncordoned"
+    case .drainWayBackOffered: "drain_way_back_offered"
+    case .drainTooLate: "drain_too_late"
+    case .drainExtended: "drain_extended"
+    case .upgradeHeld: "upgrade_held"
+    case .upgradeAbandoned: "upgrade_abandoned"
     }
   }
 

@@ -88,6 +88,8 @@ package struct ActorLife: Hashable, Sendable {
     case destroy
     /// Its runner has been ordered to leave.
     case runnerDrains
+    /// Its runner's order is cancelled: the runner stays.
+    case drainCancelled
     /// Its runner has ended. Where its process may run on, cut off from the daemon, until its own fence stops it, nobody
     /// else is given the actor before that.
     case runnerEnded(RunnerEnd, mayRunUntil: Int64? = nil)
@@ -236,6 +238,9 @@ package struct ActorLife: Hashable, Sendable {
     case .sleep: return sleep(step)
     case .destroy: return destroy(step)
     case .runnerDrains: return runnerDrains(step)
+    case .drainCancelled:
+      drainCancelled(step)
+      return []
     case .runnerEnded(let end, let mayRunUntil):
       let effects = runnerEnded(end, step)
       guard let mayRunUntil, case .pending(let pending) = state, !effects.isEmpty else { return effects }
@@ -333,6 +338,13 @@ package struct ActorLife: Hashable, Sendable {
     case .running(let running): return tell(running.runner, .goingAway, ranSince: running.since, step)
     case .pending, .stopping, .sleeping, .destroyed: return []
     }
+  }
+
+  /// It stops all the same, as it was told, and comes back to whoever has a slot; but the order's deadline is gone.
+  private mutating func drainCancelled(_ step: Step) {
+    guard case .stopping(var stopping) = state, stopping.deadline == nil else { return }
+    stopping.deadline = step.after(step.settings.stopThresholdMilliseconds)
+    state = .stopping(stopping)
   }
 
   private mutating func runnerEnded(_ end: RunnerEnd, _ step: Step) -> [Effect] {

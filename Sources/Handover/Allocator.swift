@@ -18,8 +18,9 @@ package enum Allocator {
     }
   }
 
-  /// The target version first (and, where the pool falls back, the others, greatest first), then most free slots, then
-  /// longest without work, then least id. nil when nobody has a slot.
+  /// The target version first; where the pool falls back, then the older ones, greatest first, and last those newer than the
+  /// target, which are not trusted yet; then most free slots, then longest without work, then least id. nil when nobody has
+  /// a slot.
   package static func choose(
     _ candidates: some Sequence<Candidate>, target: Version?, fallsBack: Bool
   ) -> RunnerID? {
@@ -38,7 +39,7 @@ package enum Allocator {
   }
 
   private static func precedes(_ a: Version, _ b: Version, _ target: Version?) -> Bool {
-    if a == target || b == target { return a == target && b != target }
-    return a > b
+    func rank(_ version: Version) -> Int { version == target ? 0 : target.map { version > $0 } ?? false ? 2 : 1 }
+    return rank(a) == rank(b) ? a > b : rank(a) < rank(b)
   }
 }

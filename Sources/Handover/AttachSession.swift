@@ -159,6 +159,13 @@ package struct AttachSession {
     }
   }
 
+  /// The order is taken back, or its runner is asked: nobody waits for its StopAck any more.
+  package mutating func stopCancelled(_ order: DrainOrderID) {
+    guard case .attached(var attached) = state, attached.unackedOrder == order else { return }
+    attached.unackedOrder = nil
+    state = .attached(attached)
+  }
+
   /// The conversation is over, whoever ended it. Returns what was attached by it.
   package mutating func close() -> Attachment? {
     defer { state = .closed }

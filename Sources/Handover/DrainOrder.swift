@@ -44,12 +44,17 @@ package struct DrainOrder: Hashable, Sendable {
   /// On the clock of `Moment.nanoseconds`.
   package var deadlineNanoseconds: Int64
   package var deliveries: UInt32
+  package var wayBack: WayBack?
+  /// Who took it back, or wanted to.
+  package var cancelledBy: Peer?
+  package var cancelReason: String
 
   package init(
     id: DrainOrderID, runner: RunnerID, pool: PoolName, runnerVersion: Version, cause: DrainCause,
     reason: String, targetVersion: Version?, who: Peer, state: DrainState, orderedAtMilliseconds: Int64,
     deliveredAtMilliseconds: Int64?, ackedAtMilliseconds: Int64?, endedAtMilliseconds: Int64?,
-    graceMilliseconds: Int64, deadlineNanoseconds: Int64, deliveries: UInt32
+    graceMilliseconds: Int64, deadlineNanoseconds: Int64, deliveries: UInt32, wayBack: WayBack? = nil,
+    cancelledBy: Peer? = nil, cancelReason: String = ""
   ) {
     self.id = id
     self.runner = runner
@@ -67,6 +72,9 @@ package struct DrainOrder: Hashable, Sendable {
     self.graceMilliseconds = graceMilliseconds
     self.deadlineNanoseconds = deadlineNanoseconds
     self.deliveries = deliveries
+    self.wayBack = wayBack
+    self.cancelledBy = cancelledBy
+    self.cancelReason = cancelReason
   }
 
   /// What is left of the grace at `now`; 0 when it has ended or passed.

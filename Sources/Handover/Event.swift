@@ -25,6 +25,14 @@ package enum EventKind: Int, Sendable, CaseIterable {
   case actorStopping = 23
   case actorSleeping = 24
   case actorDestroyed = 25
+  case targetSet = 26
+  case runnerCordoned = 27
+  case runnerUncordoned = 28
+  case drainWayBackOffered = 29
+  case drainTooLate = 30
+  case drainExtended = 31
+  case upgradeHeld = 32
+  case upgradeAbandoned = 33
 
   /// What is told when an actor has entered this state.
   package init(entered state: ActorState) {

@@ -29,8 +29,36 @@ package enum Mutation: Hashable, Sendable {
   case actorReports(Attachment, [ActorReport])
   /// The runner has these commands.
   case commandsAcked(RunnerID, [ActorCheckpoint])
-  /// Time has passed for actors: those whose time has come, and those for whom the last transaction had no room.
-  case actorsDue
+  /// Whatever was due: actors and pools whose time has come, and actors for whom the last transaction had no room.
+  case timePassed
+  /// The pool's target is set by hand, or moves by itself again.
+  case setTarget(PoolName, TargetWish, reason: String, who: Peer)
+  case cordon(RunnerID, Bool, reason: String, who: Peer)
+  case cancelDrain(DrainSelector, reason: String, who: Peer)
+  case changeDeadline(DrainSelector, DeadlineChange, reason: String, who: Peer)
+  /// The runner's word on StopCancelled.
+  case stopCancelledAnswered(Attachment, DrainOrderID, Undo.Answer)
+}
+
+/// What somebody wants a pool's target to be.
+package enum TargetWish: Hashable, Sendable {
+  case version(Version)
+  /// As if nobody had said anything.
+  case automatic
+  /// The one before the present target.
+  case previous
+}
+
+/// An order, by itself or as the open one of a runner.
+package enum DrainSelector: Hashable, Sendable {
+  case order(DrainOrderID)
+  case runner(RunnerID)
+}
+
+package enum DeadlineChange: Hashable, Sendable {
+  /// More than it has; it ends at most `Bounds.graceMilliseconds.upperBound` from now.
+  case extend(milliseconds: Int64)
+  case forceNow
 }
 
 /// An actor as somebody wants it.
@@ -144,6 +172,11 @@ package enum MutationOutcome: Hashable, Sendable {
   case configDeleted(Revision)
   case drained(orders: [DrainOrderID], existing: [DrainOrderID], Revision)
   case actor(Actor, isCreated: Bool, Revision)
+  /// `pin` nil is automatic.
+  case targetSet(Decision, pin: Version?, Revision)
+  case cordoned(Runner, Revision)
+  /// As the order is now.
+  case drainChanged(DrainOrder, Revision)
   /// Which reports are durable, and which are of a generation that does not count.
   case reported(acked: [ActorCheckpoint], refused: [ActorCheckpoint])
 }
@@ -193,11 +226,19 @@ package struct OpenOrder: Hashable, Sendable {
   package var runner: RunnerID
   package var state: DrainState
   package var terms: OrderTerms
-  package init(id: DrainOrderID, runner: RunnerID, state: DrainState, terms: OrderTerms) {
+  package var wayBack: WayBack?
+  /// Why it is taken back; empty when nobody gave a reason.
+  package var cancelReason: String
+  package init(
+    id: DrainOrderID, runner: RunnerID, state: DrainState, terms: OrderTerms, wayBack: WayBack? = nil,
+    cancelReason: String = ""
+  ) {
     self.id = id
     self.runner = runner
     self.state = state
     self.terms = terms
+    self.wayBack = wayBack
+    self.cancelReason = cancelReason
   }
 }
 
@@ -215,6 +256,10 @@ package enum Consequence: Hashable, Sendable {
   case targetChanged(PoolName, TargetChange)
   /// These runners have commands that were not read yet.
   case commandsIssued([RunnerID])
+  /// These orders are taken back, or their runners are offered to stay: tell each (StopCancelled).
+  case stopsCancelled(reason: String, [StopAcknowledgement])
+  /// This order ends at another time.
+  case deadlineChanged(DrainOrderID, nanoseconds: Int64)
   /// This generation of an actor was taken from a runner that may still run it.
   case actorDropped(RunnerID, ActorCheckpoint)
 }

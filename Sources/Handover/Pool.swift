@@ -12,11 +12,12 @@ package struct RunnerConfig: Hashable, Sendable {
     package var drainGracePeriodMilliseconds: Int64
     package var actors: ActorSettings
     /// How an upgrade goes; without gates and pace where nothing is said.
-    package var upgrade = UpgradeSettings()
+    package var upgrade: UpgradeSettings
     package init(
       drainOnVersionUpgrade: Bool? = nil, drainGracePeriodMilliseconds: Int64 = 0,
-      actors: ActorSettings = ActorSettings()
+      actors: ActorSettings = ActorSettings(), upgrade: UpgradeSettings = UpgradeSettings()
     ) {
+      self.upgrade = upgrade
       self.drainOnVersionUpgrade = drainOnVersionUpgrade
       self.drainGracePeriodMilliseconds = drainGracePeriodMilliseconds
       self.actors = actors
@@ -46,6 +47,20 @@ package struct RunnerConfig: Hashable, Sendable {
     }
   }
 
+  /// How an upgrade goes.
+  package var upgradePolicy: UpgradePolicy {
+    switch kind {
+    case .normal(let normal): normal.upgrade.policy
+    case .serverless: .immediate
+    }
+  }
+
+  /// Whether an actor for which the target has no slot may be given to another version: where an upgrade waits for room,
+  /// the work must be able to stay where there is some.
+  package var actorsFallBack: Bool {
+    actorSettings.fallsBackToOtherVersions || upgradePolicy.waitsForCapacity
+  }
+
   package var actorSettings: ActorSettings {
     switch kind {
     case .normal(let normal): normal.actors
@@ -66,10 +81,14 @@ package struct VersionSummary: Hashable, Sendable {
   /// Slots of the ready ones.
   package var totalSlots: Int64
   package var remainingSlots: Int64
+  /// Ready runners whose order for the present target somebody cancelled.
+  package var exempt: Int
+  /// Actors on the draining ones.
+  package var drainingActors: Int64
 
   package init(
     version: Version, ready: Int, readyAttached: Int, readyAttachedAuthorized: Int, draining: Int,
-    totalSlots: Int64, remainingSlots: Int64
+    totalSlots: Int64, remainingSlots: Int64, exempt: Int = 0, drainingActors: Int64 = 0
   ) {
     self.version = version
     self.ready = ready
@@ -78,6 +97,8 @@ package struct VersionSummary: Hashable, Sendable {
     self.draining = draining
     self.totalSlots = totalSlots
     self.remainingSlots = remainingSlots
+    self.exempt = exempt
+    self.drainingActors = drainingActors
   }
 }
 
@@ -121,9 +142,12 @@ package struct Pool: Hashable, Sendable {
   package var versions: [VersionSummary]
   package var openDrains: Int
   package var actors: ActorCounts
+  package var pin: Pin?
+  package var heldUpgrade: PoolMemory.Upgrade?
   package init(
     name: PoolName, config: RunnerConfig, target: TargetChange?, ownerUID: UInt32?,
-    versions: [VersionSummary], openDrains: Int, actors: ActorCounts = ActorCounts()
+    versions: [VersionSummary], openDrains: Int, actors: ActorCounts = ActorCounts(), pin: Pin? = nil,
+    heldUpgrade: PoolMemory.Upgrade? = nil
   ) {
     self.name = name
     self.config = config
@@ -132,6 +156,22 @@ package struct Pool: Hashable, Sendable {
     self.versions = versions
     self.openDrains = openDrains
     self.actors = actors
+    self.pin = pin
+    self.heldUpgrade = heldUpgrade
+  }
+}
+
+/// A target that somebody set.
+package struct Pin: Hashable, Sendable {
+  package var version: Version
+  package var who: Peer
+  package var reason: String
+  package var atMilliseconds: Int64
+  package init(version: Version, who: Peer, reason: String, atMilliseconds: Int64) {
+    self.version = version
+    self.who = who
+    self.reason = reason
+    self.atMilliseconds = atMilliseconds
   }
 }
 

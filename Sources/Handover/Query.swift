@@ -17,6 +17,53 @@ package enum Query: Hashable, Sendable {
   case actors(ActorFilter, Page)
   /// The commands of a runner that it has not acknowledged, after a place in their order; about as many bytes as that.
   case commands(RunnerID, after: Int64, limitBytes: Int)
+  /// What would happen to a pool; nil is as things stand.
+  case plan(PoolName, Supposition?, Page, at: Moment)
+  /// Why something is as it is.
+  case explain(ExplainSubject, at: Moment)
+  /// Who did what, latest first.
+  case history(namespace: String?, name: String?, Page)
+}
+
+package enum ExplainSubject: Hashable, Sendable {
+  case runner(RunnerID)
+  case order(DrainOrderID)
+  case actor(ActorID)
+  case pool(PoolName)
+}
+
+/// A plan that is only shown, and a page of the runners that it is about.
+package struct PlanView: Hashable, Sendable {
+  package struct RunnerFate: Hashable, Sendable {
+    package var runner: RunnerID
+    package var version: Version
+    package var usedSlots: Int64
+    package var fate: Plan.Fate
+    package init(runner: RunnerID, version: Version, usedSlots: Int64, fate: Plan.Fate) {
+      self.runner = runner
+      self.version = version
+      self.usedSlots = usedSlots
+      self.fate = fate
+    }
+  }
+  package var plan: Plan
+  package var runners: PageOf<RunnerFate>
+  package init(plan: Plan, runners: PageOf<RunnerFate>) {
+    self.plan = plan
+    self.runners = runners
+  }
+}
+
+/// One decision of somebody.
+package struct HistoryEntry: Hashable, Sendable {
+  /// Of orders that were made together, the first one's.
+  package var event: Event
+  /// How many orders were made together; 0 when it is about none.
+  package var orders: Int
+  package init(event: Event, orders: Int) {
+    self.event = event
+    self.orders = orders
+  }
 }
 
 /// Which part of a list. `token` is the last answer's `next`; empty for the first.
@@ -148,6 +195,9 @@ package struct QueryAnswer: Hashable, Sendable {
     case actors(PageOf<Actor>)
     /// Commands in their order, how far that is, and whether more follow.
     case commands([ActorCommand], upTo: Int64, hasMore: Bool)
+    case plan(PlanView)
+    case explanation(Explanation)
+    case history(PageOf<HistoryEntry>)
     /// What was asked for is not there, or the page token or revision is none.
     case refused(Refusal)
   }

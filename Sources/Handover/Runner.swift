@@ -59,13 +59,18 @@ package struct Runner: Hashable, Sendable {
   package var detachReason: String
   /// It understands actor commands; without it, it is given no actors.
   package var takesActors: Bool
+  /// Somebody said that it gets no new actors.
+  package var isCordoned: Bool
+  /// The target that somebody cancelled its order for, while that is the target.
+  package var exemptFrom: Version?
 
   package init(
     id: RunnerID, pool: PoolName, key: String, version: Version, totalSlots: UInt32, remainingSlots: UInt32,
     phase: RunnerPhase, link: RunnerLink?, isSilent: Bool, endsWithProcess: Bool, peer: Peer,
     metadata: [MetadataPair], registeredAtMilliseconds: Int64, linkChangedAtMilliseconds: Int64,
     endedAtMilliseconds: Int64?, end: RunnerEnd?, drainOrder: DrainOrderID?, exitCode: Int32?,
-    detachReason: String, takesActors: Bool
+    detachReason: String, takesActors: Bool,
+    isCordoned: Bool = false, exemptFrom: Version? = nil
   ) {
     self.id = id
     self.pool = pool
@@ -87,6 +92,8 @@ package struct Runner: Hashable, Sendable {
     self.exitCode = exitCode
     self.detachReason = detachReason
     self.takesActors = takesActors
+    self.isCordoned = isCordoned
+    self.exemptFrom = exemptFrom
   }
 }
 

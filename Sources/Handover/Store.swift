@@ -35,19 +35,19 @@ package struct CommittedBatch: Sendable {
   package var revision: Revision
   /// Actors that are not as they were, each once.
   package var changedActors: [ActorID]
-  /// When `.actorsDue` is next due, on the clock of `Moment.nanoseconds`; nil when nothing waits for time.
-  package var nextActorDue: Int64?
+  /// When `.timePassed` is next due, on the clock of `Moment.nanoseconds`; nil when nothing waits for time.
+  package var nextDue: Int64?
   /// What the write-ahead log holds after it.
   package var logBytes: Int64
   package init(
     results: [Result<MutationOutcome, Refusal>], consequences: [Consequence], revision: Revision,
-    changedActors: [ActorID] = [], nextActorDue: Int64? = nil, logBytes: Int64 = 0
+    changedActors: [ActorID] = [], nextDue: Int64? = nil, logBytes: Int64 = 0
   ) {
     self.results = results
     self.consequences = consequences
     self.revision = revision
     self.changedActors = changedActors
-    self.nextActorDue = nextActorDue
+    self.nextDue = nextDue
     self.logBytes = logBytes
   }
 }
@@ -84,18 +84,18 @@ package struct FleetSnapshot: Hashable, Sendable {
   package var nextAttachment: AttachmentID
   package var runners: [LiveRunner]
   package var openOrders: [OpenOrder]
-  /// When `.actorsDue` is first due; nil when nothing waits for time.
-  package var nextActorDue: Int64?
+  /// When `.timePassed` is first due; nil when nothing waits for time.
+  package var nextDue: Int64?
   package init(
     fleetID: UInt64, revision: Revision, nextAttachment: AttachmentID, runners: [LiveRunner],
-    openOrders: [OpenOrder], nextActorDue: Int64? = nil
+    openOrders: [OpenOrder], nextDue: Int64? = nil
   ) {
     self.fleetID = fleetID
     self.revision = revision
     self.nextAttachment = nextAttachment
     self.runners = runners
     self.openOrders = openOrders
-    self.nextActorDue = nextActorDue
+    self.nextDue = nextDue
   }
 }
 

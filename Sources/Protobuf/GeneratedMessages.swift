@@ -151,6 +151,132 @@ extension Baton__V1__ListServicesResponse: CMessage {
   }
 }
 
+extension Baton__V1__PoolRef: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__pool_ref__init(pointer)
+  }
+}
+
+extension Baton__V1__SetTargetVersionRequest: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__set_target_version_request__init(pointer)
+  }
+}
+
+extension Baton__V1__SetTargetVersionResponse: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__set_target_version_response__init(pointer)
+  }
+}
+
+extension Baton__V1__CordonRequest: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__cordon_request__init(pointer)
+  }
+}
+
+extension Baton__V1__CordonResponse: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__cordon_response__init(pointer)
+  }
+}
+
+extension Baton__V1__CancelDrainRequest: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__cancel_drain_request__init(pointer)
+  }
+}
+
+extension Baton__V1__CancelDrainResponse: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__cancel_drain_response__init(pointer)
+  }
+}
+
+extension Baton__V1__ChangeDeadlineRequest: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__change_deadline_request__init(pointer)
+  }
+}
+
+extension Baton__V1__ChangeDeadlineResponse: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__change_deadline_response__init(pointer)
+  }
+}
+
+extension Baton__V1__PlanUpgradeRequest: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__plan_upgrade_request__init(pointer)
+  }
+}
+
+extension Baton__V1__Newcomer: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__newcomer__init(pointer)
+  }
+}
+
+extension Baton__V1__PlanUpgradeResponse: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__plan_upgrade_response__init(pointer)
+  }
+}
+
+extension Baton__V1__Hold: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__hold__init(pointer)
+  }
+}
+
+extension Baton__V1__VersionFate: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__version_fate__init(pointer)
+  }
+}
+
+extension Baton__V1__RunnerFate: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__runner_fate__init(pointer)
+  }
+}
+
+extension Baton__V1__ExplainRequest: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__explain_request__init(pointer)
+  }
+}
+
+extension Baton__V1__ExplainResponse: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__explain_response__init(pointer)
+  }
+}
+
+extension Baton__V1__Cause: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__cause__init(pointer)
+  }
+}
+
+extension Baton__V1__ListHistoryRequest: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__list_history_request__init(pointer)
+  }
+}
+
+extension Baton__V1__ListHistoryResponse: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__list_history_response__init(pointer)
+  }
+}
+
+extension Baton__V1__HistoryEntry: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__history_entry__init(pointer)
+  }
+}
+
 extension Baton__V1__GetStatusRequest: CMessage {
   package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
     baton__v1__get_status_request__init(pointer)
@@ -391,6 +517,12 @@ extension Baton__V1__RunnerConfig: CMessage {
   }
 }
 
+extension Baton__V1__Share: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__share__init(pointer)
+  }
+}
+
 extension Baton__V1__NormalRunners: CMessage {
   package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
     baton__v1__normal_runners__init(pointer)
@@ -418,6 +550,18 @@ extension Baton__V1__TargetChange: CMessage {
 extension Baton__V1__Pool: CMessage {
   package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
     baton__v1__pool__init(pointer)
+  }
+}
+
+extension Baton__V1__Pin: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__pin__init(pointer)
+  }
+}
+
+extension Baton__V1__HeldUpgrade: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__held_upgrade__init(pointer)
   }
 }
 
@@ -514,6 +658,18 @@ extension Baton__V1__HeartbeatAck: CMessage {
 extension Baton__V1__Stop: CMessage {
   package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
     baton__v1__stop__init(pointer)
+  }
+}
+
+extension Baton__V1__StopCancelled: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__stop_cancelled__init(pointer)
+  }
+}
+
+extension Baton__V1__StopCancelledAnswer: CMessage {
+  package static func initialize(_ pointer: UnsafeMutablePointer<Self>) {
+    baton__v1__stop_cancelled_answer__init(pointer)
   }
 }
 

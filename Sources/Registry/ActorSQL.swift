@@ -38,11 +38,14 @@ enum ActorSQL {
   static let findSlot = """
     SELECT id FROM runners INDEXED BY runners_free
     WHERE pool_id = ? AND version = ? AND phase = 1 AND link = 1 AND silent = 0 AND authorized = 1
-      AND takes_actors = 1 AND free_slots > 0
+      AND takes_actors = 1 AND cordoned = 0 AND free_slots > 0
     ORDER BY free_slots DESC, last_work_ns, id LIMIT 1
     """
   static let readStanding =
-    "SELECT version, phase, link, authorized, total_slots, used_slots FROM runners WHERE id = ? AND phase <= 2"
+    """
+    SELECT version, phase, link, authorized, total_slots, used_slots, silent, cordoned, exempt_change, recallable
+    FROM runners WHERE id = ? AND phase <= 2
+    """
   static let takeSlot = "UPDATE runners SET used_slots = used_slots + 1, last_work_ns = ? WHERE id = ?"
   static let freeSlot = "UPDATE runners SET used_slots = used_slots - 1 WHERE id = ?"
   static let readPoolActors =
@@ -70,7 +73,7 @@ enum ActorSQL {
   /// One that stops has until its own deadline or that of its runner's drain, whichever is sooner.
   private static let due = """
     iif(a.state = 4, nullif(min(coalesce(a.due_ns, \(Int64.max)), coalesce((
-      SELECT s.deadline_ns FROM drain_orders o INDEXED BY drain_orders_open JOIN drain_terms s ON s.id = o.terms_id
+      SELECT coalesce(o.deadline_ns, s.deadline_ns) FROM drain_orders o INDEXED BY drain_orders_open JOIN drain_terms s ON s.id = o.terms_id
       WHERE o.runner_id = a.runner_id AND o.state <= 3), \(Int64.max))), \(Int64.max)), a.due_ns)
     """
   static let columns = """
@@ -78,10 +81,10 @@ enum ActorSQL {
     a.stop_reason, a.failure, a.failed_at_ms, a.retries, a.stop_message,
     CASE WHEN a.state <> 1 THEN NULL WHEN a.due_ns IS NOT NULL THEN 3
       WHEN NOT EXISTS (SELECT 1 FROM runners INDEXED BY runners_free WHERE pool_id = a.pool_id AND phase = 1
-        AND link = 1 AND silent = 0 AND authorized = 1 AND takes_actors = 1) THEN 1
+        AND link = 1 AND silent = 0 AND authorized = 1 AND takes_actors = 1 AND cordoned = 0) THEN 1
       WHEN EXISTS (SELECT 1 FROM runners INDEXED BY runners_free WHERE pool_id = a.pool_id
         AND version = t.version AND phase = 1 AND link = 1 AND silent = 0 AND authorized = 1
-        AND takes_actors = 1 AND free_slots > 0) THEN 4
+        AND takes_actors = 1 AND cordoned = 0 AND free_slots > 0) THEN 4
       ELSE 2 END,
     iif(a.state = 1 AND a.due_ns IS NULL, (SELECT count(*) FROM (
       SELECT 1 FROM actors q INDEXED BY actors_queue

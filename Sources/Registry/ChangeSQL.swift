@@ -17,27 +17,41 @@ enum ChangeSQL {
   static let insertNamespace = "INSERT INTO namespaces (name, created_at_ms) VALUES (?, ?) RETURNING id"
   static let findPool = "SELECT id FROM pools WHERE namespace_id = ? AND name = ?"
   static let readPool = """
-    SELECT p.id, p.namespace_id, n.name, p.name, p.kind, p.drain_on_version_upgrade, p.grace_ms,
-      p.config_metadata, p.config_encoded, p.owner_uid, p.target_change_id, t.version, t.previous_version,
-      t.cause, t.runner_id, t.at_ms, t.uid, t.gid, t.pid, t.program,
-      p.actor_fallback, p.actor_start_ms, p.actor_stop_ms, p.actor_backoff_ms, p.actor_reset_ms
+    SELECT p.id, p.namespace_id, n.name, p.name, p.owner_uid, p.target_change_id, \(ConfigColumns.columns),
+      t.version, t.previous_version, t.cause, t.runner_id, t.at_ms, t.uid, t.gid, t.pid, t.program,
+      \(PoolControl.columns)
     FROM pools p JOIN namespaces n ON n.id = p.namespace_id
       LEFT JOIN target_changes t ON t.id = p.target_change_id
     WHERE p.id = ?
     """
-  static let readPoolVersions = """
-    SELECT version, ready, ready_attached, ready_attached_authorized, ready_slots, draining, draining_attached,
-      ready_free_slots
-    FROM pool_versions WHERE pool_id = ? ORDER BY version
+  static let readPoolVersions =
+    "SELECT \(VersionCounts.columns) FROM pool_versions WHERE pool_id = ? ORDER BY version"
+  static let poolsDue = """
+    SELECT id FROM pools INDEXED BY pools_due WHERE plan_due_ns IS NOT NULL AND plan_due_ns <= ?
+    ORDER BY plan_due_ns, id LIMIT ?
+    """
+  static let nextPoolDue = "SELECT min(plan_due_ns) FROM pools INDEXED BY pools_due WHERE plan_due_ns IS NOT NULL"
+  static let previousTarget = """
+    SELECT version FROM target_changes WHERE pool_id = ?1 AND version <> ?2 ORDER BY id DESC LIMIT 1
+    """
+  /// Another boot's clock means nothing, and no runner of it lives.
+  static let forgetUpgrades = """
+    UPDATE pools SET upgrade_goal = NULL, upgrade_held_since_ns = NULL, upgrade_abandoned = 0,
+      settled_slots = NULL, strikes = NULL, plan_due_ns = NULL
     """
   static let insertPool = "INSERT INTO pools (namespace_id, name) VALUES (?, ?) RETURNING id"
   static let writePool = """
     UPDATE pools SET kind = ?, drain_on_version_upgrade = ?, grace_ms = ?, config_metadata = ?,
       config_encoded = ?, owner_uid = ?, target_change_id = ?, actor_fallback = ?, actor_start_ms = ?,
-      actor_stop_ms = ?, actor_backoff_ms = ?, actor_reset_ms = ?
+      actor_stop_ms = ?, actor_backoff_ms = ?, actor_reset_ms = ?, strategy = ?, min_healthy_ms = ?,
+      capacity = ?, min_available = ?, max_draining = ?, hold_timeout_ms = ?, pin_version = ?, pin_reason = ?,
+      pin_at_ms = ?, pin_uid = ?, pin_gid = ?, pin_pid = ?, pin_program = ?, upgrade_goal = ?,
+      upgrade_held_since_ns = ?, upgrade_abandoned = ?, settled_slots = ?, strikes = ?, plan_due_ns = ?
     WHERE id = ?
     """
-  static let writePoolVersion = "INSERT OR REPLACE INTO pool_versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+  static let writePoolVersion = """
+    INSERT OR REPLACE INTO pool_versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    """
   static let deletePoolVersion = "DELETE FROM pool_versions WHERE pool_id = ? AND version = ?"
   static let insertTargetChange = """
     INSERT INTO target_changes
@@ -72,16 +86,28 @@ enum ChangeSQL {
     """
   static let detachRunner = "UPDATE runners SET link = 2, silent = 0, link_changed_at_ms = ? WHERE id = ?"
   static let setSilent = "UPDATE runners SET silent = ? WHERE id = ?"
-  static let startDraining = "UPDATE runners SET phase = 2 WHERE id = ?"
+  static let startDraining = "UPDATE runners SET phase = 2, recallable = ? WHERE id = ?"
+  static let stopDraining =
+    "UPDATE runners SET phase = 1, recallable = 0, exempt_change = ?, drain_order_id = ? WHERE id = ?"
+  static let keepDraining = "UPDATE runners SET recallable = 0, exempt_change = ? WHERE id = ?"
+  static let setCordoned = "UPDATE runners SET cordoned = ? WHERE id = ?"
+  /// The first who leaves after the one given, in the order of `Candidate`.
+  static let nextLeaving = """
+    SELECT id, version, total_slots, used_slots, link = 1 AND silent = 0 AND cordoned = 0, exempt_change
+    FROM runners INDEXED BY runners_ready
+    WHERE phase = 1 AND pool_id = ?1 AND version BETWEEN ?2 AND ?3
+      AND (version, used_slots, id) > (?4, ?5, ?6)
+    ORDER BY version, used_slots, id LIMIT 1
+    """
   static let endRunner = """
-    UPDATE runners SET phase = ?, link = NULL, silent = 0, ended_at_ms = ?, end_cause = ?, drain_order_id = ?,
+    UPDATE runners SET phase = ?, link = NULL, silent = 0, recallable = 0, ended_at_ms = ?, end_cause = ?, drain_order_id = ?,
       exit_code = ?, detach_reason = ?
     WHERE id = ?
     """
   static let insertTerms = """
     INSERT INTO drain_terms (pool_id, cause, reason, target_version, uid, gid, pid, program, ordered_at_ms,
-      ordered_ns, grace_ms, deadline_ns)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
+      ordered_ns, grace_ms, deadline_ns, revision)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
     """
   static let insertOrder = "INSERT INTO drain_orders (id, runner_id, terms_id) VALUES (?, ?, ?)"
   static let findOpenOrder = """
@@ -93,6 +119,22 @@ enum ChangeSQL {
     SELECT \(OrderRecord.columns) FROM drain_orders o JOIN drain_terms t ON t.id = o.terms_id
     WHERE o.id = ? AND o.state <= 3
     """
+  static let findAnyOrder = """
+    SELECT \(OrderRecord.columns) FROM drain_orders o JOIN drain_terms t ON t.id = o.terms_id WHERE o.id = ?
+    """
+  /// Open orders of an upgrade that have not been offered a way back.
+  static let recallableOrders = """
+    SELECT \(OrderRecord.columns) FROM drain_orders o INDEXED BY drain_orders_open
+      JOIN drain_terms t ON t.id = o.terms_id JOIN runners r ON r.id = o.runner_id
+    WHERE o.state <= 3 AND t.pool_id = ? AND r.version = ? AND r.recallable = 1 ORDER BY o.id
+    """
+  static let markCancelled = """
+    UPDATE drain_orders SET way_back = ?, cancel_reason = ?, cancel_uid = ?, cancel_gid = ?, cancel_pid = ?,
+      cancel_program = ?
+    WHERE id = ?
+    """
+  static let markTooLate = "UPDATE drain_orders SET way_back = 2 WHERE id = ?"
+  static let setDeadline = "UPDATE drain_orders SET deadline_ns = ? WHERE id = ?"
   static let markDelivered = """
     UPDATE drain_orders SET deliveries = deliveries + 1, state = max(state, 2),
       delivered_at_ms = coalesce(delivered_at_ms, ?)
@@ -105,13 +147,15 @@ enum ChangeSQL {
     INSERT INTO drain_orders (id, runner_id, terms_id)
     SELECT ? + row_number() OVER (ORDER BY id), id, ?
     FROM runners INDEXED BY runners_ready WHERE phase = 1 AND pool_id = ? AND version BETWEEN ? AND ?
+      AND exempt_change IS NOT coalesce(?, -1)
     """
   static let newOrders = """
-    SELECT o.id, r.id, r.version, r.link, r.authorized, r.total_slots, r.used_slots
+    SELECT o.id, r.id, r.version, r.link, r.authorized, r.total_slots, r.used_slots, r.silent, r.cordoned,
+      r.exempt_change
     FROM drain_orders o JOIN runners r ON r.id = o.runner_id WHERE o.id > ? ORDER BY o.id
     """
   static let startDrainingNew =
-    "UPDATE runners SET phase = 2 WHERE id IN (SELECT runner_id FROM drain_orders WHERE id > ?)"
+    "UPDATE runners SET phase = 2, recallable = ? WHERE id IN (SELECT runner_id FROM drain_orders WHERE id > ?)"
   static let insertNewOrderEvents = """
     INSERT INTO events (revision, at_ms, kind, pool_id, runner_id, drain_order_id, version)
     SELECT ?1 + o.id - ?2, ?3, ?4, ?5, o.runner_id, o.id, r.version

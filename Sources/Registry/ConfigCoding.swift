@@ -1,13 +1,22 @@
 import Handover
 
-/// A pool's config as the columns kind, drain_on_version_upgrade, grace_ms, config_metadata, config_encoded.
+/// A pool's config as its columns.
 struct ConfigColumns {
   enum Kind: Int { case normal = 1, serverless = 2 }
+
+  /// Of `pools p`, as `Row.config` reads them.
+  static let columns = """
+    p.kind, p.drain_on_version_upgrade, p.grace_ms, p.config_metadata, p.config_encoded, p.actor_fallback,
+    p.actor_start_ms, p.actor_stop_ms, p.actor_backoff_ms, p.actor_reset_ms, p.strategy, p.min_healthy_ms,
+    p.capacity, p.min_available, p.max_draining, p.hold_timeout_ms
+    """
+  static let count: Int32 = 16
 
   var kind: Int?
   var drainOnVersionUpgrade: Bool?
   var graceMilliseconds: Int64 = 0
   var actors = ActorSettings()
+  var upgrade = UpgradeSettings()
   var metadata: [UInt8]?
   var encoded: [UInt8]?
 
@@ -19,6 +28,7 @@ struct ConfigColumns {
       drainOnVersionUpgrade = normal.drainOnVersionUpgrade
       graceMilliseconds = normal.drainGracePeriodMilliseconds
       actors = normal.actors
+      upgrade = normal.upgrade
     case .serverless:
       kind = Kind.serverless.rawValue
     }
@@ -28,8 +38,8 @@ struct ConfigColumns {
 }
 
 extension Row {
-  /// The five columns from `column` on, and the five of its actors; nil where the pool has no config.
-  func config(_ column: Int32, actors: Int32) -> RunnerConfig? {
+  /// `ConfigColumns.columns` from `column` on; nil where the pool has no config.
+  func config(_ column: Int32) -> RunnerConfig? {
     guard let kind = ConfigColumns.Kind(rawValue: int(column)) else { return nil }
     let read: RunnerConfig.Kind =
       switch kind {
@@ -37,7 +47,8 @@ extension Row {
         .normal(
           RunnerConfig.Normal(
             drainOnVersionUpgrade: isNull(column + 1) ? nil : bool(column + 1),
-            drainGracePeriodMilliseconds: int64(column + 2), actors: actorSettings(actors)))
+            drainGracePeriodMilliseconds: int64(column + 2), actors: actorSettings(column + 5),
+            upgrade: upgradeSettings(column + 10)))
       case .serverless: .serverless
       }
     return RunnerConfig(
@@ -52,6 +63,16 @@ extension Row {
     settings.retryBackoffMilliseconds = int64(column + 3)
     settings.retryResetMilliseconds = int64(column + 4)
     return settings
+  }
+
+  private func upgradeSettings(_ column: Int32) -> UpgradeSettings {
+    UpgradeSettings(
+      strategy: UpgradeSettings.Strategy(rawValue: int(column)),
+      minHealthyMilliseconds: optionalInt64(column + 1),
+      capacity: UpgradeSettings.Capacity(rawValue: int(column + 2)),
+      minAvailable: optionalText(column + 3).flatMap { Share($0) },
+      maxDraining: optionalText(column + 4).flatMap { Share($0) },
+      holdTimeoutMilliseconds: optionalInt64(column + 5))
   }
 
   /// pending, queued, starting, running, stopping, sleeping.

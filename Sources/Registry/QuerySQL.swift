@@ -1,9 +1,8 @@
 /// The statements that queries run.
 enum QuerySQL {
   private static let poolColumns = """
-    p.id, n.name, p.name, p.kind, p.drain_on_version_upgrade, p.grace_ms, p.config_metadata, p.config_encoded,
-    p.owner_uid, t.version, t.previous_version, t.cause, t.runner_id, t.at_ms, t.uid, t.gid, t.pid, t.program,
-    p.actor_fallback, p.actor_start_ms, p.actor_stop_ms, p.actor_backoff_ms, p.actor_reset_ms
+    p.id, n.name, p.name, \(ConfigColumns.columns), p.owner_uid, t.version, t.previous_version, t.cause,
+    t.runner_id, t.at_ms, t.uid, t.gid, t.pid, t.program, \(PoolControl.columns)
     """
 
   private static let runnerColumns = """
@@ -11,13 +10,15 @@ enum QuerySQL {
     r.uid, r.gid, r.pid, r.program, r.metadata, r.registered_at_ms, r.link_changed_at_ms, r.ended_at_ms,
     r.end_cause, coalesce(r.drain_order_id, (
       SELECT o.id FROM drain_orders o WHERE o.runner_id = r.id AND o.state <= 3)),
-    r.exit_code, r.detach_reason, r.takes_actors, max(0, r.free_slots)
+    r.exit_code, r.detach_reason, r.takes_actors, max(0, r.free_slots), r.cordoned,
+    (SELECT x.version FROM target_changes x WHERE x.id = r.exempt_change AND x.id = p.target_change_id)
     """
 
   private static let drainColumns = """
     o.id, o.runner_id, n.name, p.name, r.version, t.cause, t.reason, t.target_version, t.uid, t.gid, t.pid,
     t.program, o.state, t.ordered_at_ms, o.delivered_at_ms, o.acked_at_ms, o.ended_at_ms, t.grace_ms,
-    t.deadline_ns, o.deliveries
+    coalesce(o.deadline_ns, t.deadline_ns), o.deliveries, o.way_back, o.cancel_reason, o.cancel_uid,
+    o.cancel_gid, o.cancel_pid, o.cancel_program
     """
 
   private static let drainTables = """
@@ -49,11 +50,8 @@ enum QuerySQL {
       LEFT JOIN target_changes t ON t.id = p.target_change_id
     WHERE p.kind IS NOT NULL AND n.name = ? AND p.name = ?
     """
-  static let versions = """
-    SELECT version, ready, ready_attached, ready_attached_authorized, draining, ready_slots,
-      ready_free_slots
-    FROM pool_versions WHERE pool_id = ? ORDER BY version DESC LIMIT ?
-    """
+  static let versions =
+    "SELECT \(VersionCounts.columns) FROM pool_versions WHERE pool_id = ? ORDER BY version DESC LIMIT ?"
   static let openDrains = "SELECT coalesce(sum(draining), 0) FROM pool_versions WHERE pool_id = ?"
   static let targetHistory = """
     SELECT version, previous_version, cause, runner_id, at_ms, uid, gid, pid, program

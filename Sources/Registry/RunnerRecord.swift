@@ -18,10 +18,15 @@ struct RunnerRecord {
   var metadata: [UInt8]
   var takesActors: Bool
   var usedSlots: Int64
+  var isCordoned: Bool
+  /// The target change for which somebody cancelled its order.
+  var exemptChange: Int64?
+  /// Its open order is an upgrade's and has not been offered a way back.
+  var isRecallable: Bool
 
   static let columns = """
     id, pool_id, key, version, phase, link, silent, authorized, total_slots, attachment, ends_with_process,
-    uid, gid, pid, program, metadata, takes_actors, used_slots
+    uid, gid, pid, program, metadata, takes_actors, used_slots, cordoned, exempt_change, recallable
     """
 
   init(_ row: Row) {
@@ -40,6 +45,9 @@ struct RunnerRecord {
     metadata = row.blob(15)
     takesActors = row.bool(16)
     usedSlots = row.int64(17)
+    isCordoned = row.bool(18)
+    exemptChange = row.optionalInt64(19)
+    isRecallable = row.bool(20)
   }
 
   /// One that has just come: ready and attached.
@@ -59,14 +67,24 @@ struct RunnerRecord {
     metadata = MetadataCoding.encode(registration.metadata)
     takesActors = registration.takesActors
     usedSlots = 0
+    isCordoned = false
+    exemptChange = nil
+    isRecallable = false
   }
 
   var shownKey: String { key ?? String(id.rawValue) }
 
-  var standing: Standing {
+  /// How it counts in its pool.
+  func standing(in pool: PoolRecord) -> Standing {
     Standing(
       phase: isDraining ? .draining : .ready, isAttached: isAttached, isAuthorized: isAuthorized,
-      totalSlots: totalSlots, usedSlots: usedSlots)
+      totalSlots: totalSlots, usedSlots: usedSlots, isSilent: isSilent, isCordoned: isCordoned,
+      isExempt: isExempt(in: pool), isRecallable: isRecallable)
+  }
+
+  /// An exemption ends with the target that it was from.
+  func isExempt(in pool: PoolRecord) -> Bool {
+    exemptChange != nil && exemptChange == pool.targetChangeID
   }
 }
 

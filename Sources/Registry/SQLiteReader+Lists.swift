@@ -53,7 +53,7 @@ extension SQLiteReader {
   }
 
   func config(_ name: PoolName) throws(DatabaseError) -> QueryAnswer.Content {
-    let found = try statements.pool.first(name.namespace, name.name) { $0.config(3, actors: 18) }
+    let found = try statements.pool.first(name.namespace, name.name) { $0.config(3) }
     guard case .some(.some(let config)) = found else { return .refused(Self.noConfig(name)) }
     return .config(config)
   }
@@ -67,7 +67,7 @@ extension SQLiteReader {
       let found = try statements.pools.all(after[0], after[1], namespace, size + 1) { row in
         PoolConfig(
           pool: PoolName(namespace: row.text(1), name: row.text(2)),
-          config: row.config(3, actors: 18) ?? .automatic)
+          config: row.config(3) ?? .automatic)
       }
       return .configs(self.page(found, size, list: list) { [$0.pool.namespace, $0.pool.name] })
     }
@@ -104,25 +104,24 @@ extension SQLiteReader {
   private struct PoolRow: Hashable, Sendable {
     var id: Int64
     var pool: Pool
+    var control: PoolControl
 
     init(_ row: Row) {
       id = row.int64(0)
       pool = Pool(
         name: PoolName(namespace: row.text(1), name: row.text(2)),
-        config: row.config(3, actors: 18) ?? .automatic,
-        target: row.targetChange(9), ownerUID: row.isNull(8) ? nil : row.uint32(8), versions: [],
+        config: row.config(3) ?? .automatic,
+        target: row.targetChange(20), ownerUID: row.isNull(19) ? nil : row.uint32(19), versions: [],
         openDrains: 0)
+      control = PoolControl(row, 29)
+      pool.pin = control.pin
+      pool.heldUpgrade = control.memory.upgrade
     }
   }
 
   private func completed(_ row: PoolRow) throws(DatabaseError) -> Pool {
     var pool = row.pool
-    pool.versions = try statements.versions.all(row.id, Bounds.versionsShown) { row in
-      VersionSummary(
-        version: row.version(0), ready: row.int(1), readyAttached: row.int(2),
-        readyAttachedAuthorized: row.int(3), draining: row.int(4), totalSlots: row.int64(5),
-        remainingSlots: row.int64(6))
-    }
+    pool.versions = try statements.versions.all(row.id, Bounds.versionsShown) { VersionCounts($0).summary }
     pool.actors = try actors.ofPool.first(row.id) { $0.actorCounts(0) } ?? ActorCounts()
     pool.openDrains = try statements.openDrains.first(row.id) { $0.int(0) } ?? 0
     return pool
@@ -232,7 +231,7 @@ extension SQLiteReader {
 }
 
 extension Runner {
-  fileprivate init(_ row: Row) {
+  init(_ row: Row) {
     let id = row.int64(0)
     self.init(
       id: RunnerID(id), pool: PoolName(namespace: row.text(1), name: row.text(2)),
@@ -243,12 +242,13 @@ extension Runner {
       registeredAtMilliseconds: row.int64(15), linkChangedAtMilliseconds: row.int64(16),
       endedAtMilliseconds: row.optionalInt64(17), end: RunnerEnd(rawValue: row.int(18)),
       drainOrder: row.optionalInt64(19).map { DrainOrderID($0) },
-      exitCode: row.isNull(20) ? nil : row.int32(20), detachReason: row.text(21), takesActors: row.bool(22))
+      exitCode: row.isNull(20) ? nil : row.int32(20), detachReason: row.text(21), takesActors: row.bool(22),
+      isCordoned: row.bool(24), exemptFrom: row.optionalVersion(25))
   }
 }
 
 extension DrainOrder {
-  fileprivate init(_ row: Row) {
+  init(_ row: Row) {
     self.init(
       id: DrainOrderID(row.int64(0)), runner: RunnerID(row.int64(1)),
       pool: PoolName(namespace: row.text(2), name: row.text(3)), runnerVersion: row.version(4),
@@ -257,6 +257,7 @@ extension DrainOrder {
       state: DrainState(rawValue: row.int(12)) ?? .ordered, orderedAtMilliseconds: row.int64(13),
       deliveredAtMilliseconds: row.optionalInt64(14), ackedAtMilliseconds: row.optionalInt64(15),
       endedAtMilliseconds: row.optionalInt64(16), graceMilliseconds: row.int64(17),
-      deadlineNanoseconds: row.int64(18), deliveries: row.uint32(19))
+      deadlineNanoseconds: row.int64(18), deliveries: row.uint32(19), wayBack: WayBack(rawValue: row.int(20)),
+      cancelledBy: row.isNull(22) ? nil : row.peer(22), cancelReason: row.text(21))
   }
 }

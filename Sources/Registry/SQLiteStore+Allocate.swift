@@ -1,14 +1,17 @@
 import Handover
 
-/// Slots for those who wait. Runs at the end of every mutation, after the plan: what must leave is given nothing.
+/// Slots for those who wait. Runs at the end of every mutation (`settle`), after the plan: what must leave is given nothing.
 extension SQLiteStore {
   /// How many slots one transaction gives out; the rest follows in the next.
   static let allocationsPerTransaction = 2000
-  /// How many actors whose time has come one transaction looks at.
+  /// How many actors, and how many pools, whose time has come one transaction looks at.
   static let duePerTransaction = 1000
   private static let headsAtOnce = 128
 
-  func actorsDue() throws(DatabaseError) -> Outcome {
+  func timePassed() throws(DatabaseError) -> Outcome {
+    for id in try statements.poolsDue.all(work.now.nanoseconds, Self.duePerTransaction, read: { $0.int64(0) }) {
+      try pool(id).isStale = true
+    }
     let due = try actors.dueNow.all(work.now.nanoseconds, Self.duePerTransaction) { ActorID($0.int64(0)) }
     for id in due {
       guard let actor = try actor(id) else { continue }
@@ -21,20 +24,13 @@ extension SQLiteStore {
     return .success(.applied(due.count))
   }
 
-  /// Gives out what there is, in each pool that this mutation touched, and writes what it changed.
-  func settleActors() throws(DatabaseError) {
-    for id in work.touched.sorted() { try settle(pool(id)) }
-    work.touched.removeAll(keepingCapacity: true)
-    work.wanting.removeAll(keepingCapacity: true)
-    try writeActors()
-  }
-
   func writeActors() throws(DatabaseError) {
     for actor in work.unwritten { try actor.write(actors) }
     work.unwritten.removeAll(keepingCapacity: true)
   }
 
-  private func settle(_ pool: PoolRecord) throws(DatabaseError) {
+  /// Gives out what there is of one pool.
+  func giveSlots(of pool: PoolRecord) throws(DatabaseError) {
     guard pool.actors.queued > 0 else { return }
     let wanting = (work.wanting[pool.id] ?? []).filter { $0.life.isQueued }.sorted { $0.place < $1.place }
     if wanting.count == pool.actors.queued {
@@ -45,8 +41,11 @@ extension SQLiteStore {
     } else {
       try serveQueue(of: pool)
     }
-    let left = wanting.filter { $0.life.isQueued }
-    // Who is only left for the next transaction lacks no slot.
+  }
+
+  /// Whoever still waits at the end of a mutation hears why. Who is only left for the next transaction lacks no slot.
+  func tellNoCapacity(in pool: PoolRecord) throws(DatabaseError) {
+    let left = (work.wanting[pool.id] ?? []).filter { $0.life.isQueued }.sorted { $0.place < $1.place }
     guard !left.isEmpty, try findSlot(in: pool) == nil else { return }
     for actor in left { try happen(.noCapacity, to: actor, of: pool) }
   }
@@ -81,9 +80,8 @@ extension SQLiteStore {
   /// As `Allocator.choose` would, by an index.
   private func findSlot(in pool: PoolRecord) throws(DatabaseError) -> RunnerID? {
     let versions = pool.versions.filter { $0.readyFreeSlots > 0 }.map(\.version)
-    let settings = pool.config?.actorSettings ?? ActorSettings()
     let order = Allocator.order(
-      versions, target: pool.target?.version, fallsBack: settings.fallsBackToOtherVersions)
+      versions, target: pool.target?.version, fallsBack: pool.config?.actorsFallBack ?? false)
     for version in order {
       if let found = try actors.findSlot.first(pool.id, version.number, read: { RunnerID($0.int64(0)) }) {
         return found

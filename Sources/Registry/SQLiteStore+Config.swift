@@ -31,8 +31,10 @@ extension SQLiteStore {
     }
     let isNew = pool.config == nil
     pool.config = config
+    // Whoever changes what is wanted wants it tried again.
+    pool.control.memory = pool.control.memory.forgettingUpgrade
     try event(.configPut, of: pool, detail: isNew ? "created" : "replaced", who: who)
-    let plan = plan(pool)
+    let plan = try plan(pool)
     let decision = plan.decision(config: isNew ? .created : .found)
     work.consequences.append(.decided(name, version: plan.target, runner: nil, decision))
     _ = try carryOut(plan, on: pool, actor: who, retirer: who)
@@ -61,6 +63,7 @@ extension SQLiteStore {
     pool.config = nil
     pool.ownerUID = nil
     pool.setTarget(nil, id: nil)
+    pool.control = PoolControl()
     try event(.configDeleted, of: pool, who: who)
     return .success(.configDeleted(Revision(work.ledger.lastRevision)))
   }

@@ -50,13 +50,11 @@ extension SQLiteStore {
     work.consequences.append(
       .stopsOrdered(
         pool: pool.name, order.terms, [StopAcknowledgement(runner: runner.id, order: order.id)]))
-    try replan(pool)
     return .success(.stopping(order.id))
   }
 
   func force(_ orders: [DrainOrderID]) throws(DatabaseError) -> Outcome {
     var applied = 0
-    var pools: Set<Int64> = []
     for id in orders {
       guard let order = try statements.findOrder.first(id.rawValue, read: { OrderRecord($0) }),
         order.terms.deadlineNanoseconds <= work.now.nanoseconds
@@ -65,10 +63,8 @@ extension SQLiteStore {
         throw DatabaseError(code: .corrupt, message: "order \(order.id) is open for a runner that has ended")
       }
       try end(runner, of: pool(runner.poolID), phase: .stopped, .forced)
-      pools.insert(runner.poolID)
       applied += 1
     }
-    try replan(pools)
     return .success(.applied(applied))
   }
 
@@ -121,7 +117,7 @@ extension SQLiteStore {
   private func drained(
     _ orders: [DrainOrderID], existing: [DrainOrderID], of pool: PoolRecord
   ) throws(DatabaseError) -> Outcome {
-    try replan(pool)
+    try settle()
     return .success(.drained(orders: orders, existing: existing, Revision(work.ledger.lastRevision)))
   }
 }

@@ -21,7 +21,8 @@ extension SQLiteStore {
       "key \(key) of pool \(pool.name) is held by runner \(holder.id) "
       + "(version \(holder.version), pid \(holder.peer.pid), \(holder.isAttached ? "attached" : "detached"))"
     let verdict = KeyRule.verdict(
-      newcomer: registration.version, holder: holder.version, holderIsAttached: holder.isAttached, pin: nil)
+      newcomer: registration.version, holder: holder.version, holderIsAttached: holder.isAttached,
+      pin: pool.control.pin?.version)
     switch verdict {
     case .supersede, .take: break
     case .sameVersion:
@@ -49,7 +50,7 @@ extension SQLiteStore {
   }
 
   /// Who is ready under this key; a runner that gave none has its id for one.
-  private func holder(of key: String, in pool: PoolRecord) throws(DatabaseError) -> RunnerRecord? {
+  func holder(of key: String, in pool: PoolRecord) throws(DatabaseError) -> RunnerRecord? {
     if let named = try statements.findKey.first(pool.id, key, read: { RunnerRecord($0) }) { return named }
     guard let id = Int64(key), String(id) == key else { return nil }
     guard let runner = try statements.findRunner.first(id, read: { RunnerRecord($0) }),

@@ -40,7 +40,8 @@ extension SQLiteStore {
       var detached = runner
       detached.isAttached = false
       try statements.detachRunner.run(work.now.wallMilliseconds, runner.id.rawValue)
-      pool.recount(runner.version, from: runner.standing, to: detached.standing)
+      detached.isSilent = false
+      pool.recount(runner.version, from: runner.standing(in: pool), to: detached.standing(in: pool))
       try event(.runnerDetached, of: pool, runner: runner.id, version: runner.version)
       applied += 1
     }
@@ -53,10 +54,13 @@ extension SQLiteStore {
       guard let runner = try current(attachment), runner.isAttached, runner.isSilent != isSilent else {
         continue
       }
+      let pool = try pool(runner.poolID)
+      var changed = runner
+      changed.isSilent = isSilent
       try statements.setSilent.run(isSilent, runner.id.rawValue)
+      pool.recount(runner.version, from: runner.standing(in: pool), to: changed.standing(in: pool))
       try event(
-        isSilent ? .runnerSilent : .runnerHeard, of: pool(runner.poolID), runner: runner.id,
-        version: runner.version)
+        isSilent ? .runnerSilent : .runnerHeard, of: pool, runner: runner.id, version: runner.version)
       applied += 1
     }
     return .success(.applied(applied))
@@ -73,7 +77,6 @@ extension SQLiteStore {
     }
     let pool = try pool(runner.poolID)
     try end(runner, of: pool, phase: .stopped, .detached, exitCode: exitCode, reason: reason)
-    try replan(pool)
     return .success(.left)
   }
 
@@ -86,14 +89,11 @@ extension SQLiteStore {
 
   func lose(_ attachments: [Attachment], _ end: RunnerEnd) throws(DatabaseError) -> Outcome {
     var applied = 0
-    var pools: Set<Int64> = []
     for attachment in attachments {
       guard let runner = try current(attachment) else { continue }
       try self.end(runner, of: pool(runner.poolID), phase: .lost, end)
-      pools.insert(runner.poolID)
       applied += 1
     }
-    try replan(pools)
     return .success(.applied(applied))
   }
 }

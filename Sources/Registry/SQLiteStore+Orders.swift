@@ -19,7 +19,7 @@ extension SQLiteStore {
     let id = try statements.insertTerms.first(
       pool.id, terms.cause.rawValue, terms.reason, terms.target?.number, who.uid, who.gid, who.pid,
       who.program, work.now.wallMilliseconds, work.now.nanoseconds, terms.graceMilliseconds,
-      terms.deadlineNanoseconds
+      terms.deadlineNanoseconds, work.ledger.lastRevision + 1
     ) { $0.int64(0) }
     guard let id else { throw DatabaseError(code: .internalError, message: "new terms have no id") }
     return id
@@ -34,26 +34,31 @@ extension SQLiteStore {
     work.ledger.lastOrder += 1
     let id = DrainOrderID(work.ledger.lastOrder)
     try statements.insertOrder.run(id.rawValue, runner.id.rawValue, termsID)
-    try statements.startDraining.run(runner.id.rawValue)
     var draining = runner
     draining.isDraining = true
-    pool.recount(runner.version, from: runner.standing, to: draining.standing)
+    draining.isRecallable = terms.cause == .versionUpgrade
+    try statements.startDraining.run(draining.isRecallable, runner.id.rawValue)
+    pool.recount(runner.version, from: runner.standing(in: pool), to: draining.standing(in: pool))
     try event(.drainOrdered, of: pool, runner: runner.id, order: id, version: runner.version)
     if runner.usedSlots > 0 { try happen(.runnerDrains, toThoseOf: runner.id, of: pool) }
     return OpenOrder(id: id, runner: runner.id, state: .ordered, terms: terms)
   }
 
-  /// Orders every ready runner of these versions to leave: a handful of statements, whatever their number. The
-  /// answer is in the order of the runners' ids.
+  /// Orders every ready runner of these versions to leave (an upgrade none that is exempt): a handful of statements,
+  /// whatever their number. The answer is in the order of the runners' ids.
   func orderReady(
     _ numbers: ClosedRange<UInt32>, of pool: PoolRecord, terms: OrderTerms, who: Peer
   ) throws(DatabaseError) -> [StopAcknowledgement] {
-    let expected = pool.versions.reduce(0) { numbers.contains($1.version.number) ? $0 + $1.ready : $0 }
+    let isUpgrade = terms.cause == .versionUpgrade
+    let expected = pool.versions.reduce(0) { sum, counts in
+      guard numbers.contains(counts.version.number) else { return sum }
+      return sum + counts.ready - (isUpgrade ? counts.exempt : 0)
+    }
     guard expected > 0 else { return [] }
     let termsID = try write(terms, of: pool, who: who)
     let last = work.ledger.lastOrder
     try statements.orderReady.run(
-      last, termsID, pool.id, numbers.lowerBound, numbers.upperBound)
+      last, termsID, pool.id, numbers.lowerBound, numbers.upperBound, isUpgrade ? pool.targetChangeID : nil)
     var stops: [StopAcknowledgement] = []
     var holders: [RunnerID] = []
     stops.reserveCapacity(expected)
@@ -62,10 +67,12 @@ extension SQLiteStore {
         StopAcknowledgement(runner: RunnerID(row.int64(1)), order: DrainOrderID(row.int64(0))))
       let ready = Standing(
         phase: .ready, isAttached: row.int(3) == RunnerLink.attached.rawValue, isAuthorized: row.bool(4),
-        totalSlots: row.uint32(5), usedSlots: row.int64(6))
+        totalSlots: row.uint32(5), usedSlots: row.int64(6), isSilent: row.bool(7), isCordoned: row.bool(8),
+        isExempt: !row.isNull(9) && row.optionalInt64(9) == pool.targetChangeID)
       if ready.usedSlots > 0 { holders.append(RunnerID(row.int64(1))) }
       var draining = ready
       draining.phase = .draining
+      draining.isRecallable = isUpgrade
       pool.recount(row.version(2), from: ready, to: draining)
     }
     guard stops.count == expected else {
@@ -74,7 +81,7 @@ extension SQLiteStore {
         message:
           "pool \(pool.name) counts \(expected) ready runners of versions \(numbers) and has \(stops.count)")
     }
-    try statements.startDrainingNew.run(last)
+    try statements.startDrainingNew.run(isUpgrade, last)
     try statements.insertNewOrderEvents.run(
       work.ledger.lastRevision, last, work.now.wallMilliseconds, EventKind.drainOrdered.rawValue, pool.id)
     work.ledger.lastOrder += Int64(stops.count)
@@ -93,7 +100,8 @@ extension SQLiteStore {
 
   /// Ends an order; its runner is the caller's.
   func end(
-    _ order: OrderRecord, as state: DrainState, of pool: PoolRecord, version: Version
+    _ order: OrderRecord, as state: DrainState, of pool: PoolRecord, version: Version, detail: String? = nil,
+    who: Peer? = nil
   ) throws(DatabaseError) {
     let kind: EventKind =
       switch state {
@@ -104,7 +112,8 @@ extension SQLiteStore {
       case .ordered, .delivered, .acked: preconditionFailure("order \(order.id) would end as \(state)")
       }
     try statements.endOrder.run(state.rawValue, work.now.wallMilliseconds, order.id.rawValue)
-    try event(kind, of: pool, runner: order.runner, order: order.id, version: version)
+    try event(
+      kind, of: pool, runner: order.runner, order: order.id, version: version, detail: detail, who: who)
     let took = max(0, (work.now.nanoseconds - order.orderedNanoseconds) / 1_000_000)
     work.consequences.append(.orderEnded(order.id, order.runner, state, tookMilliseconds: took))
   }
@@ -112,21 +121,24 @@ extension SQLiteStore {
   /// Ends a runner, and with it the order that is open for it.
   func end(
     _ runner: RunnerRecord, of pool: PoolRecord, phase: RunnerPhase, _ cause: RunnerEnd,
-    exitCode: Int32? = nil,
-    reason: String = ""
+    exitCode: Int32? = nil, reason: String = "", who: Peer? = nil
   ) throws(DatabaseError) {
     precondition(phase.hasEnded, "runner \(runner.id) would end as \(phase)")
     let order = runner.isDraining ? try openOrder(of: runner) : nil
     try statements.endRunner.run(
       phase.rawValue, work.now.wallMilliseconds, cause.rawValue, order?.id.rawValue, exitCode,
-      reason.isEmpty ? nil : reason, runner.id.rawValue)
-    pool.recount(runner.version, from: runner.standing, to: nil)
+      reason.isEmpty || who != nil ? nil : reason, runner.id.rawValue)
+    pool.recount(runner.version, from: runner.standing(in: pool), to: nil)
     work.ledger.endedRunners += 1
     let kind: EventKind = phase == .lost ? .runnerLost : .runnerStopped
     try event(
       kind, of: pool, runner: runner.id, order: order?.id, version: runner.version,
       detail: Self.detail(cause, exitCode, reason))
-    if let order { try end(order, as: Self.orderState(cause), of: pool, version: runner.version) }
+    if let order {
+      try end(
+        order, as: Self.orderState(cause), of: pool, version: runner.version,
+        detail: who == nil || reason.isEmpty ? nil : reason, who: who)
+    }
     work.consequences.append(.runnerEnded(runner.id, cause))
     guard runner.usedSlots > 0 else { return }
     try happen(

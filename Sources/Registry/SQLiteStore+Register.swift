@@ -61,17 +61,20 @@ extension SQLiteStore {
     resumed.metadata = metadata
     resumed.takesActors = registration.takesActors
 
-    pool.recount(known.version, from: known.standing, to: resumed.standing)
-    let plan = plan(pool)
-    var decision = plan.decision(
-      config: .found, fate: plan.fate(of: known.id, version: known.version))
-    if known.isDraining { decision.standing = .draining }
+    let before = known.standing(in: pool)
     // The same Register once more on the same connection: the same answer, and nothing new to tell.
-    if known.attachment != registration.attachment || !known.isAttached || known.isSilent
+    let isNews =
+      known.attachment != registration.attachment || !known.isAttached || known.isSilent
       || known.totalSlots != resumed.totalSlots || known.metadata != metadata
       || known.endsWithProcess != resumed.endsWithProcess || known.takesActors != resumed.takesActors
-    {
-      try write(attached: resumed)
+    if isNews { try write(attached: resumed) }
+    pool.recount(known.version, from: before, to: resumed.standing(in: pool))
+    let plan = try plan(pool)
+    var decision = plan.decision(
+      config: .found,
+      fate: plan.fate(of: known.id, version: known.version, isExempt: resumed.isExempt(in: pool)))
+    if known.isDraining { decision.standing = .draining }
+    if isNews {
       try event(
         .runnerResumed, of: pool, runner: known.id, version: known.version, detail: decision.detail,
         who: registration.peer)
@@ -135,9 +138,9 @@ extension SQLiteStore {
     let config = try prepare(pool, for: registration.peer)
     let runner = try newRunner(registration, pool)
     let superseded = try carryOut(settlement, for: runner, pool)
-    pool.recount(runner.version, from: nil, to: runner.standing)
+    pool.recount(runner.version, from: nil, to: runner.standing(in: pool))
     try write(new: runner, digest)
-    let plan = plan(pool)
+    let plan = try plan(pool)
     let decision = plan.decision(
       config: config, superseded: superseded, fate: plan.fate(of: runner.id, version: runner.version))
     try event(

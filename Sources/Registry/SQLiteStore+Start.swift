@@ -11,6 +11,7 @@ extension SQLiteStore {
       try statements.dateDefaultNamespace.run(work.now.wallMilliseconds)
     } else {
       try actors.restartClock.run(work.now.nanoseconds, work.now.wallMilliseconds)
+      try Statement(database, ChangeSQL.forgetUpgrades).run()
       try loseLiving()
       try statements.nameFleet.run(Int64(bitPattern: fleetID), bootID)
     }
@@ -34,7 +35,19 @@ extension SQLiteStore {
   func startLiving() throws(DatabaseError) {
     let attached = try livingRunners().filter(\.isAttached)
     _ = try detach(attached.map { Attachment(runner: $0.id, id: $0.attachment) })
+    // Whoever was planned for a time is planned now: a clock that was set back would keep them waiting.
+    for id in try statements.poolsDue.all(Int64.max, Int64.max, read: { $0.int64(0) }) {
+      try pool(id).isStale = true
+    }
     let now = work.now.nanoseconds
+    try Statement(
+      database,
+      """
+      UPDATE drain_orders SET deadline_ns = ?1 + max(?2, min(?3, max(0, deadline_ns - ?1)))
+      WHERE deadline_ns IS NOT NULL
+        AND id IN (SELECT id FROM drain_orders INDEXED BY drain_orders_open WHERE state <= 3)
+      """
+    ).run(now, times.lostThresholdMilliseconds * 1_000_000, Bounds.graceMilliseconds.upperBound * 1_000_000)
     try Statement(
       database,
       """
@@ -65,7 +78,7 @@ extension SQLiteStore {
     return FleetSnapshot(
       fleetID: try fleet().id, revision: Revision(work.ledger.lastRevision),
       nextAttachment: AttachmentID(work.ledger.lastAttachment + 1), runners: runners, openOrders: orders,
-      nextActorDue: try nextActorDue())
+      nextDue: try nextDue())
   }
 
   /// Those who are ready and those with an open order, by id.

@@ -25,7 +25,7 @@ extension SQLiteStore {
         SELECT r.id, r.version, r.total_slots - r.used_slots, r.last_work_ns
         FROM runners r NOT INDEXED JOIN pools p ON p.id = r.pool_id JOIN namespaces n ON n.id = p.namespace_id
         WHERE n.name = ? AND p.name = ? AND r.phase = 1 AND r.link = 1 AND r.silent = 0 AND r.authorized = 1
-          AND r.takes_actors = 1
+          AND r.takes_actors = 1 AND r.cordoned = 0
         """
       ).all(pool.namespace, pool.name) { row in
         Allocator.Candidate(
@@ -43,19 +43,33 @@ extension SQLiteStore {
       "version counters that differ from the runners",
       """
       WITH counted AS (
-        SELECT pool_id, version, sum(phase = 1) AS ready, sum(phase = 1 AND link = 1) AS ready_attached,
+        SELECT r.pool_id, r.version, sum(phase = 1) AS ready, sum(phase = 1 AND link = 1) AS ready_attached,
           sum(phase = 1 AND link = 1 AND authorized) AS ready_attached_authorized,
           sum(iif(phase = 1, total_slots, 0)) AS ready_slots, sum(phase = 2) AS draining,
           sum(phase = 2 AND link = 1) AS draining_attached,
-          sum(iif(phase = 1, max(0, free_slots), 0)) AS ready_free_slots
-        FROM runners WHERE phase <= 2 GROUP BY pool_id, version)
+          sum(iif(phase = 1, max(0, free_slots), 0)) AS ready_free_slots,
+          sum(iif(phase = 1 AND link = 1 AND NOT silent AND NOT cordoned, total_slots, 0)) AS serving_slots,
+          sum(iif(phase = 1 AND link = 1 AND NOT silent AND NOT cordoned, max(0, free_slots), 0))
+            AS serving_free_slots,
+          sum(phase = 1 AND exempt_change IS NOT NULL AND exempt_change = p.target_change_id) AS exempt,
+          sum(phase = 2 AND recallable) AS recallable, sum(iif(phase = 2, used_slots, 0)) AS draining_used_slots
+        FROM runners r JOIN pools p ON p.id = r.pool_id WHERE phase <= 2 GROUP BY r.pool_id, r.version),
+      kept AS (SELECT pool_id, version, ready, ready_attached, ready_attached_authorized,
+          ready_slots, draining, draining_attached, ready_free_slots, serving_slots, serving_free_slots, exempt,
+          recallable, draining_used_slots
+        FROM pool_versions)
       SELECT 'only counted ' || json_array(pool_id, version, ready, ready_attached, ready_attached_authorized,
-          ready_slots, draining, draining_attached, ready_free_slots)
-        FROM (SELECT * FROM pool_versions EXCEPT SELECT * FROM counted)
+          ready_slots, draining, draining_attached, ready_free_slots, serving_slots, serving_free_slots, exempt,
+          recallable, draining_used_slots)
+        FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted)
       UNION ALL
       SELECT 'only there ' || json_array(pool_id, version, ready, ready_attached, ready_attached_authorized,
-          ready_slots, draining, draining_attached, ready_free_slots)
-        FROM (SELECT * FROM counted EXCEPT SELECT * FROM pool_versions)
+          ready_slots, draining, draining_attached, ready_free_slots, serving_slots, serving_free_slots, exempt,
+          recallable, draining_used_slots)
+        FROM (SELECT * FROM counted EXCEPT SELECT * FROM kept)
+      UNION ALL
+      SELECT 'health ' || json_array(pool_id, version, ready_attached, healthy_since_ns)
+        FROM pool_versions WHERE (healthy_since_ns IS NULL) <> (ready_attached = 0)
       """
     ),
     (
@@ -70,6 +84,14 @@ extension SQLiteStore {
       """
       SELECT id FROM runners WHERE phase = 2
         AND id NOT IN (SELECT runner_id FROM drain_orders WHERE state <= 3)
+      """
+    ),
+    (
+      "runners that could be recalled from no upgrade",
+      """
+      SELECT r.id FROM runners r WHERE r.recallable <> EXISTS (
+        SELECT 1 FROM drain_orders o JOIN drain_terms t ON t.id = o.terms_id
+        WHERE o.runner_id = r.id AND o.state <= 3 AND t.cause = 1 AND o.way_back IS NULL)
       """
     ),
     (

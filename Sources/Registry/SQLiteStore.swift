@@ -21,7 +21,7 @@ package final class SQLiteStore: Store {
   private(set) var ledger: Ledger
   /// The transaction under way; between batches, an empty one.
   var work: Work
-  /// The last transaction had more slots to give out than it may: the next `.actorsDue` goes on.
+  /// The last transaction had more slots to give out than it may: the next `.timePassed` goes on.
   var hasMoreToAllocate = false
   /// Once it has failed for good it stays so.
   private var fatal: StoreFailure?
@@ -83,7 +83,7 @@ package final class SQLiteStore: Store {
     try transact(at: now) { () throws(DatabaseError) in
       try nameFleet(newFleetID)
       try startLiving()
-      try settleActors()
+      try settle()
       return try snapshot()
     }
   }
@@ -101,12 +101,12 @@ package final class SQLiteStore: Store {
       results.reserveCapacity(batch.count)
       for mutation in batch {
         results.append(try perform(mutation))
-        try settleActors()
+        try settle()
       }
       if !work.commanded.isEmpty { work.consequences.append(.commandsIssued(work.commanded.sorted())) }
       return CommittedBatch(
         results: results, consequences: work.consequences, revision: Revision(work.ledger.lastRevision),
-        changedActors: work.changedActors.sorted(), nextActorDue: try nextActorDue())
+        changedActors: work.changedActors.sorted(), nextDue: try nextDue())
     }
     committed.logBytes = Int64(database.logPages) * Int64(Self.pageBytes)
     return committed
@@ -142,20 +142,31 @@ package final class SQLiteStore: Store {
       }
     case .actorReports(let attachment, let reports): try report(attachment, reports)
     case .commandsAcked(let runner, let commands): try acknowledge(runner, commands)
-    case .actorsDue: try actorsDue()
+    case .timePassed: try timePassed()
+    case .setTarget(let pool, let wish, let reason, let who):
+      try setTarget(pool, wish, reason: reason, who: who)
+    case .cordon(let runner, let isCordoned, let reason, let who):
+      try cordon(runner, isCordoned, reason: reason, who: who)
+    case .cancelDrain(let which, let reason, let who): try cancelDrain(which, reason: reason, who: who)
+    case .changeDeadline(let which, let change, let reason, let who):
+      try changeDeadline(which, change, reason: reason, who: who)
+    case .stopCancelledAnswered(let attachment, let order, let answer):
+      try stopCancelledAnswered(attachment, order, answer)
     }
   }
 
   /// As it is once slots have been given out.
   private func shown(_ actor: ActorRecord, isCreated: Bool) throws(DatabaseError) -> Outcome {
-    try settleActors()
+    try settle()
     return .success(
       .actor(try view(actor), isCreated: isCreated, Revision(work.ledger.lastRevision)))
   }
 
-  func nextActorDue() throws(DatabaseError) -> Int64? {
+  func nextDue() throws(DatabaseError) -> Int64? {
     if hasMoreToAllocate { return work.now.nanoseconds }
-    return try actors.nextDue.first { $0.optionalInt64(0) }.flatMap { $0 }
+    let actor = try actors.nextDue.first { $0.optionalInt64(0) }.flatMap { $0 }
+    let pool = try statements.nextPoolDue.first { $0.optionalInt64(0) }.flatMap { $0 }
+    return [actor, pool].compactMap { $0 }.min()
   }
 
   // MARK: - The transaction

@@ -7,6 +7,7 @@
 enum Schema {
   static let migrations = [
     Migration(version: 1, statements: version1), Migration(version: 2, statements: version2),
+    Migration(version: 3, statements: version3),
   ]
 
   private static let version1 = [

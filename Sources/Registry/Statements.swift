@@ -14,6 +14,9 @@ struct Statements {
   let findPool: Statement
   let readPool: Statement
   let readPoolVersions: Statement
+  let poolsDue: Statement
+  let nextPoolDue: Statement
+  let previousTarget: Statement
   let insertPool: Statement
   let writePool: Statement
   let writePoolVersion: Statement
@@ -30,12 +33,21 @@ struct Statements {
   let detachRunner: Statement
   let setSilent: Statement
   let startDraining: Statement
+  let stopDraining: Statement
+  let keepDraining: Statement
+  let setCordoned: Statement
+  let nextLeaving: Statement
   let endRunner: Statement
 
   let insertTerms: Statement
   let insertOrder: Statement
   let findOpenOrder: Statement
   let findOrder: Statement
+  let findAnyOrder: Statement
+  let recallableOrders: Statement
+  let markCancelled: Statement
+  let markTooLate: Statement
+  let setDeadline: Statement
   let markDelivered: Statement
   let markAcked: Statement
   let endOrder: Statement
@@ -46,6 +58,9 @@ struct Statements {
   let startDrainingNew: Statement
   let insertNewOrderEvents: Statement
   let openOrdersOfPool: Statement
+
+  let viewRunner: Statement
+  let viewOrder: Statement
 
   init(_ database: Database) throws(DatabaseError) {
     func make(_ sql: String) throws(DatabaseError) -> Statement { try Statement(database, sql) }
@@ -60,6 +75,9 @@ struct Statements {
     findPool = try make(ChangeSQL.findPool)
     readPool = try make(ChangeSQL.readPool)
     readPoolVersions = try make(ChangeSQL.readPoolVersions)
+    poolsDue = try make(ChangeSQL.poolsDue)
+    nextPoolDue = try make(ChangeSQL.nextPoolDue)
+    previousTarget = try make(ChangeSQL.previousTarget)
     insertPool = try make(ChangeSQL.insertPool)
     writePool = try make(ChangeSQL.writePool)
     writePoolVersion = try make(ChangeSQL.writePoolVersion)
@@ -75,11 +93,20 @@ struct Statements {
     detachRunner = try make(ChangeSQL.detachRunner)
     setSilent = try make(ChangeSQL.setSilent)
     startDraining = try make(ChangeSQL.startDraining)
+    stopDraining = try make(ChangeSQL.stopDraining)
+    keepDraining = try make(ChangeSQL.keepDraining)
+    setCordoned = try make(ChangeSQL.setCordoned)
+    nextLeaving = try make(ChangeSQL.nextLeaving)
     endRunner = try make(ChangeSQL.endRunner)
     insertTerms = try make(ChangeSQL.insertTerms)
     insertOrder = try make(ChangeSQL.insertOrder)
     findOpenOrder = try make(ChangeSQL.findOpenOrder)
     findOrder = try make(ChangeSQL.findOrder)
+    findAnyOrder = try make(ChangeSQL.findAnyOrder)
+    recallableOrders = try make(ChangeSQL.recallableOrders)
+    markCancelled = try make(ChangeSQL.markCancelled)
+    markTooLate = try make(ChangeSQL.markTooLate)
+    setDeadline = try make(ChangeSQL.setDeadline)
     markDelivered = try make(ChangeSQL.markDelivered)
     markAcked = try make(ChangeSQL.markAcked)
     endOrder = try make(ChangeSQL.endOrder)
@@ -89,5 +116,7 @@ struct Statements {
     startDrainingNew = try make(ChangeSQL.startDrainingNew)
     insertNewOrderEvents = try make(ChangeSQL.insertNewOrderEvents)
     openOrdersOfPool = try make(ChangeSQL.openOrdersOfPool)
+    viewRunner = try make(QuerySQL.runner)
+    viewOrder = try make(QuerySQL.drain)
   }
 }

@@ -66,6 +66,20 @@ extension DrainCause {
   }
 }
 
+extension DrainState {
+  var word: String {
+    switch self {
+    case .ordered: "ordered"
+    case .delivered: "delivered"
+    case .acked: "acked"
+    case .completed: "completed"
+    case .forced: "forced"
+    case .runnerLost: "runner_lost"
+    case .cancelled: "cancelled"
+    }
+  }
+}
+
 extension RunnerEnd {
   var word: String {
     switch self {

@@ -35,7 +35,7 @@ extension Service {
       reply(call, response, now)
     case .actor(let actor, let isCreated, let revision):
       self.answer(call, actor, isCreated: isCreated, UInt64(revision.rawValue), now)
-    case .registered, .applied, .stopping, .left, .reported:
+    case .registered, .applied, .stopping, .left, .reported, .targetSet, .cordoned, .drainChanged:
       preconditionFailure("\(call.method) was answered with \(outcome)")
     }
   }
@@ -93,7 +93,7 @@ extension Service {
     case .actor(let actor): self.answer(call, actor, isCreated: false, revision, now)
     case .actors(let page): self.answer(call, page, revision, now)
     case .refused(let refusal): fail(call, Status(refusal), now)
-    case .events, .commands: preconditionFailure("\(call.method) was answered with \(answer.content)")
+    case .events, .commands, .plan, .explanation, .history: preconditionFailure("\(call.method) was answered with \(answer.content)")
     }
   }
 

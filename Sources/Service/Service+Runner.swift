@@ -31,6 +31,11 @@ extension Service {
           .leave(call))
       case .actorEvents(let message): try actorsReported(call, message, now)
       case .ackCommands(let message): try commandsReceived(call, message)
+      case .stopCancelledAnswer(let message):
+        guard let attachment = try call.session.attached(saying: "StopCancelledAnswer"),
+          let (order, answer) = try Requests.stopCancelledAnswer(message)
+        else { return }
+        submitBackground(.stopCancelledAnswered(attachment, order, answer))
       case .unknown: break
       }
     } catch let error as DecodeError {
@@ -134,16 +139,53 @@ extension Service {
       call,
       AttachResponses.registered(
         admission, RegisteredTerms(times: settings.times, fleetID: fleetID), replyArena), urgent: true, now)
-    if let order = runners[runner]?.openOrder { sendStop(order, to: call, now) }
+    if let order = runners[runner]?.openOrder { tellOrder(order, to: call, now) }
     readCommands(for: call)
   }
 
   // MARK: - Stops
 
   func track(_ order: OpenOrder, startedAt: Int64) {
-    openOrders[order.id] = TrackedOrder(runner: order.runner, terms: order.terms, startedAt: startedAt)
+    openOrders[order.id] = TrackedOrder(
+      runner: order.runner, terms: order.terms, startedAt: startedAt,
+      offer: order.wayBack == .offered ? order.cancelReason : nil)
     runners[order.runner]?.openOrder = order.id
     orderDeadlines.add(order.id, at: order.terms.deadlineNanoseconds)
+  }
+
+  /// What a runner that has just attached must know of its open order.
+  private func tellOrder(_ id: DrainOrderID, to call: AttachCall, _ now: Moment) {
+    if let reason = openOrders[id]?.offer {
+      sendStopCancelled(id, reason: reason, to: call, now)
+    } else {
+      sendStop(id, to: call, now)
+    }
+  }
+
+  /// These orders are taken back, or their runners are asked whether they stay.
+  func stopsCancelled(_ orders: [StopAcknowledgement], reason: String, _ now: Moment) {
+    for order in orders {
+      openOrders[order.order]?.offer = reason
+      guard let call = runners[order.runner]?.call else { continue }
+      sendStopCancelled(order.order, reason: reason, to: call, now)
+    }
+  }
+
+  private func sendStopCancelled(_ id: DrainOrderID, reason: String, to call: AttachCall, _ now: Moment) {
+    guard !call.isOver else { return }
+    call.session.stopCancelled(id)
+    replyArena.reset()
+    push(call, AttachResponses.stopCancelled(id, reason: reason, replyArena), urgent: true, now)
+  }
+
+  /// The order ends at another time: its runner is told with the same Stop.
+  func deadlineChanged(_ id: DrainOrderID, nanoseconds: Int64, _ now: Moment) {
+    guard var order = openOrders[id] else { return }
+    order.terms.deadlineNanoseconds = nanoseconds
+    openOrders[id] = order
+    orderDeadlines.add(id, at: nanoseconds)
+    guard order.offer == nil, let call = runners[order.runner]?.call else { return }
+    sendStop(id, to: call, now)
   }
 
   /// Sends the Stop; when the kernel has taken its bytes, the mark comes back.

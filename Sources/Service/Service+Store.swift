@@ -52,7 +52,7 @@ extension Service {
       storeWorks(now)
       watchLog(batch.logBytes)
       revision = max(revision, batch.revision)
-      actorsDueAt = batch.nextActorDue
+      dueAt = batch.nextDue
       for (ticket, result) in zip(tickets, batch.results) {
         guard let pending = pendingMutations.removeValue(forKey: ticket) else { continue }
         settle(pending, result, now)
@@ -186,7 +186,7 @@ extension Service {
       if runners[runner]?.openOrder == order { runners[runner]?.openOrder = nil }
       host.log(
         LogRecord(
-          state == .completed ? .info : .warning, "drain ended",
+          state == .completed || state == .cancelled ? .info : .warning, "drain ended",
           [
             ("order", .number(order.rawValue)), ("runner", .number(runner.rawValue)),
             ("state", .text(Words.word(state))), ("took_ms", .number(took)),
@@ -195,6 +195,13 @@ extension Service {
       metrics.decisions.add(decision.upgrade)
       logDecision(pool, version, runner, decision, took)
     case .commandsIssued(let runners): commandsIssued(runners)
+    case .stopsCancelled(let reason, let orders):
+      host.log(
+        LogRecord(
+          .info, "drain taken back", [("count", .number(Int64(orders.count))), ("reason", .text(reason))]))
+      stopsCancelled(orders, reason: reason, now)
+    case .deadlineChanged(let order, let nanoseconds):
+      deadlineChanged(order, nanoseconds: nanoseconds, now)
     case .actorDropped(let runner, let checkpoint): actorDropped(runner, checkpoint, now)
     case .targetChanged(let pool, let change):
       host.log(

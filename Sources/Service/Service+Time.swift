@@ -14,7 +14,7 @@ extension Service {
     if let due = orderDeadlines.next { next = min(next, due) }
     if let due = callDeadlines.next { next = min(next, due) }
     if let due = retryAt { next = min(next, due) }
-    if let due = actorsDueAt { next = min(next, due) }
+    if let due = dueAt { next = min(next, due) }
     if !timed.isEmpty { next = min(next, timedSweepAt) }
     return next == .max ? nil : next
   }
@@ -25,10 +25,10 @@ extension Service {
     if let retryAt, retryAt <= time { retry() }
     if let due = liveness.nextSweep, due <= time { sweepRunners(now) }
     forceOrders(now)
-    if let due = actorsDueAt, due <= time {
+    if let due = dueAt, due <= time {
       // The commit that follows says when it is due again.
-      actorsDueAt = nil
-      submitBackground(.actorsDue)
+      dueAt = nil
+      submitBackground(.timePassed)
     }
     while let call = callDeadlines.takeDue(at: time) {
       guard !call.isOver, let deadline = call.deadline, deadline <= time else { continue }
@@ -69,7 +69,7 @@ extension Service {
       return heard.isEmpty ? nil : .heard(heard)
     case .register, .detached, .stopDelivered, .stopAcked, .stopping, .leave, .lose, .force, .createNamespace,
       .putConfig, .deleteConfig, .drain, .createActor, .changeActor, .actorReports, .commandsAcked,
-      .actorsDue:
+      .timePassed, .setTarget, .cordon, .cancelDrain, .changeDeadline, .stopCancelledAnswered:
       return mutation
     }
   }

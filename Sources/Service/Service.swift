@@ -49,8 +49,8 @@ package final class Service {
   var watchers: [WatchCall] = []
   var healthWatchers: [HealthCall] = []
   var actorWatchers: [ActorID: [WatchActorCall]] = [:]
-  /// When something happens to an actor by itself.
-  var actorsDueAt: Int64?
+  /// When something happens to an actor or a pool by itself.
+  var dueAt: Int64?
   var isShuttingDown = false
   let startedAt: Moment
 
@@ -62,7 +62,7 @@ package final class Service {
     nextAttachment = snapshot.nextAttachment
     liveness = Liveness(times: settings.times, now: now.nanoseconds)
     startedAt = now
-    actorsDueAt = snapshot.nextActorDue
+    dueAt = snapshot.nextDue
     for runner in snapshot.runners {
       let attachment = Attachment(runner: runner.id, id: runner.attachment)
       let slot = liveness.add(attachment, isAttached: false, now: now.nanoseconds)
@@ -85,6 +85,8 @@ package final class Service {
     var terms: OrderTerms
     /// When the request that led to it came.
     var startedAt: Int64
+    /// Why it is taken back, while its runner is asked whether it stays.
+    var offer: String?
     var deliveries = 0
   }
 

@@ -65,6 +65,7 @@ private let table = """
   going_away        | sets alarm      | going_away alarm 60s        | -                     | -                         | -
   going_away        | sleep           | sleep 1800s                 | -                     | -                         | sleep
   going_away        | destroy         | destroy 1800s               | -                     | -                         | destroy
+  going_away        | drain cancelled | going_away 1800s            | -                     | -                         | -
   going_away        | runner lost     | queued                      | freed own place       | runner_lost               | going_away
   going_away        | runner forced   | queued                      | freed own place       | runner_draining_timeout   | going_away
   going_away        | runner detached | queued                      | freed own place       | -                         | going_away
@@ -141,6 +142,7 @@ private let happenings: [(text: String, all: [ActorLife.Happening])] = [
   ("error", [.stopped(isOK: false)]), ("refused", [.startRefused]), ("sleep intent", [.sleepIntent]),
   ("stop intent", [.stopIntent]), ("sets alarm", [.alarm(Story.alarm(60))]), ("takes it back", [.alarm(nil)]),
   ("wake", [.wake]), ("sleep", [.sleep]), ("destroy", [.destroy]), ("runner drains", [.runnerDrains]),
+  ("drain cancelled", [.drainCancelled]),
   (
     "runner lost",
     RunnerEnd.allCases.filter { $0 != .forced && $0 != .detached }.map { .runnerEnded($0) }

@@ -209,20 +209,20 @@ import Testing
   }
 
   @Test func moreThanOneTransactionGivesOut() throws {
-    #expect(try manyWait().nextActorDue == fleet.now.nanoseconds, "the rest is due at once")
+    #expect(try manyWait().nextDue == fleet.now.nanoseconds, "the rest is due at once")
     #expect(try fleet.pool().pool.actors.starting == Self.limit)
-    let rest = try fleet.apply([.actorsDue])
+    let rest = try fleet.apply([.timePassed])
     #expect(try fleet.pool().pool.actors.starting == Self.limit + 400)
-    #expect(rest.nextActorDue == fleet.now.nanoseconds + 30_000_000_000, "start deadlines are next")
+    #expect(rest.nextDue == fleet.now.nanoseconds + 30_000_000_000, "start deadlines are next")
   }
 
   /// What a transaction that came to nothing had begun is still to be done.
   @Test func theRestOutlivesATransactionThatFails() throws {
     _ = try manyWait()
     try fleet.fillDisk(true)
-    #expect(throws: StoreFailure.self) { try fleet.store.apply([.actorsDue], at: fleet.now) }
+    #expect(throws: StoreFailure.self) { try fleet.store.apply([.timePassed], at: fleet.now) }
     try fleet.fillDisk(false)
-    try fleet.apply([.actorsDue])
+    try fleet.apply([.timePassed])
     #expect(try fleet.pool().pool.actors.starting == Self.limit + 400)
   }
 
@@ -244,10 +244,10 @@ import Testing
     try actors.runner(1, slots: UInt32(count))
     try fleet.apply(Array(repeating: .createActor(actors.creation()), count: count))
     actors.advance(seconds: 30)
-    let first = try fleet.apply([.actorsDue])
-    #expect(try #require(first.nextActorDue) <= fleet.now.nanoseconds)
-    let second = try fleet.apply([.actorsDue])
-    #expect(try #require(second.nextActorDue) > fleet.now.nanoseconds)
+    let first = try fleet.apply([.timePassed])
+    #expect(try #require(first.nextDue) <= fleet.now.nanoseconds)
+    let second = try fleet.apply([.timePassed])
+    #expect(try #require(second.nextDue) > fleet.now.nanoseconds)
     #expect(try actors[ActorID(Int64(count))].generation == 2)
   }
 }

@@ -39,7 +39,7 @@ final class ActorFleet {
   /// Time passes, and whatever was due in it happens.
   func wait(seconds: Int64) throws {
     advance(seconds: seconds)
-    try apply(.actorsDue)
+    try apply(.timePassed)
   }
 
   // MARK: - Runners

@@ -150,7 +150,7 @@ import Testing
             mayExist: chance(50), in: pick(names), uid: uid()))
       case 22..<32: return .changeActor(actor(), pick(ActorWish.allCases), who: peer(uid()))
       case 32..<58:
-        guard let one else { return .actorsDue }
+        guard let one else { return .timePassed }
         return .actorReports(one, reports(one))
       case 58..<62:
         let id = actor()
@@ -166,7 +166,7 @@ import Testing
       case 84..<87: return .putConfig(pick(names), config(), who: peer(uid()))
       case 87..<89: return drain()
       case 76..<80, 89..<97:
-        guard let one else { return .actorsDue }
+        guard let one else { return .timePassed }
         switch Int.random(in: 0..<6, using: &random) {
         case 0: return .detached([one])
         case 1: return .silent([one])
@@ -175,7 +175,7 @@ import Testing
         case 4: return .leave(one, exitCode: 0, reason: "")
         default: return .lose([one, attachment() ?? one], pick([.threshold, .processDied]))
         }
-      default: return .actorsDue
+      default: return .timePassed
       }
     }
 

@@ -91,7 +91,7 @@ import Testing
     let due = try actors[box].dueNanoseconds
     actors.advance(seconds: 50)
     try fleet.reopen()
-    #expect(try actors[box].dueNanoseconds == due && fleet.snapshot.nextActorDue == due)
+    #expect(try actors[box].dueNanoseconds == due && fleet.snapshot.nextDue == due)
   }
 
   /// The machine's clock begins anew; the wall clock says how long it slept meanwhile.

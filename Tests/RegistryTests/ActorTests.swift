@@ -244,7 +244,7 @@ import Testing
     for _ in 0..<2 { try actors.report(runner, box, ActorFleet.error) }
     #expect(try actors[box].wait == .backoff)
     try actors.wish(.destroy, box)
-    #expect(try fleet.store.apply([.actorsDue], at: fleet.now).nextActorDue == nil)
+    #expect(try fleet.store.apply([.timePassed], at: fleet.now).nextDue == nil)
   }
 
   // MARK: - Tries
@@ -260,10 +260,10 @@ import Testing
       let due = actor.state == .pending ? try #require(actor.dueNanoseconds) : fleet.now.nanoseconds
       pauses.append((due - fleet.now.nanoseconds) / 1_000_000)
       fleet.now.nanoseconds = due - 1
-      try actors.apply(.actorsDue)
+      try actors.apply(.timePassed)
       #expect(try failures == 1 || actors[box].state == .pending)
       fleet.now.nanoseconds = due
-      try actors.apply(.actorsDue)
+      try actors.apply(.timePassed)
       #expect(try actors.story(box) == "starting on 1 generation \(failures + 1) (crashed)")
     }
     let bases: [Int64] = [0, 2, 4, 8, 16, 32, 64, 128, 256, 512, 512].map { $0 * 1000 }
@@ -316,7 +316,7 @@ import Testing
     actors.advance(seconds: 1)
     try fleet.reopen()
     #expect(try actors[box].dueNanoseconds == before.dueNanoseconds)
-    #expect(fleet.snapshot.nextActorDue == before.dueNanoseconds)
+    #expect(fleet.snapshot.nextDue == before.dueNanoseconds)
     try actors.wait(seconds: 2)
     #expect(try actors.story(box) == "pending (noCapacity)", "nobody has come back yet")
     try actors.runner(1)

@@ -17,6 +17,8 @@ struct Model {
     var token: RegistrationToken
     var end: RunnerEnd?
     var order: Int64?
+    /// How many targets its pool had had when somebody cancelled its order.
+    var exemptFrom: Int?
   }
 
   struct Order: Equatable {
@@ -24,12 +26,19 @@ struct Model {
     var state = DrainState.ordered
     var deadline: Int64
     var cause: DrainCause
+    /// Its runner was asked whether it stays.
+    var isOffered = false
+    /// It answered that it cannot, or somebody else has its key.
+    var isTooLate = false
+    /// The plan wanted it back and somebody else has its key.
+    var isRefused = false
   }
 
   struct Pool {
     var config: RunnerConfig?
     var owner: UInt32?
-    var target: UInt32?
+    var target: UInt32? { didSet { if target != oldValue { changes += 1 } } }
+    var changes = 0
   }
 
   var runners: [Int64: Runner] = [:]
@@ -94,8 +103,35 @@ struct Model {
       guard living(name).isEmpty else { return .failedPrecondition }
       pools[name] = Pool()
     case .drain(let command): return drain(command)
+    case .cancelDrain(.order(let id), _, let who):
+      guard let order = orders[id.rawValue] else { return .notFound }
+      guard order.state.isOpen else { return .failedPrecondition }
+      guard may(who.uid, pools[runners[order.runner]!.pool]!) else { return .permissionDenied }
+      guard order.cause == .versionUpgrade || order.cause == .operator else { return .failedPrecondition }
+      if order.isOffered { return nil }
+      guard canComeBack(id.rawValue) else { return .failedPrecondition }
+      runners[order.runner]!.exemptFrom = pools[runners[order.runner]!.pool]!.changes
+      takeBack(id.rawValue)
+      settle(runners[order.runner]!.pool)
+    case .stopCancelledAnswered(let attachment, let id, let answer):
+      guard notHeard(attachment) == nil, let order = orders[id.rawValue],
+        order.runner == attachment.runner.rawValue
+      else { return nil }
+      if order.state == .cancelled, answer == .tooLate, runners[order.runner]!.phase == .ready {
+        self.order([order.runner], .`self`, 0)
+      } else if order.state.isOpen, order.isOffered, !orders[id.rawValue]!.isTooLate {
+        if answer == .resumed, canComeBack(id.rawValue) {
+          orders[id.rawValue]!.state = .cancelled
+          runners[order.runner]!.phase = .ready
+        } else {
+          orders[id.rawValue]!.isTooLate = true
+        }
+      }
+      settle(runners[order.runner]!.pool)
+    case .setTarget, .cordon, .cancelDrain, .changeDeadline:
+      preconditionFailure("the planner's own tests have these: \(mutation)")
     // Actors have a model of their own: `ActorLife` for each, `Allocator` for their slots.
-    case .createActor, .changeActor, .actorReports, .commandsAcked, .actorsDue:
+    case .createActor, .changeActor, .actorReports, .commandsAcked, .timePassed:
       preconditionFailure("no actors here: \(mutation)")
     }
     return nil
@@ -157,27 +193,65 @@ struct Model {
   // MARK: - The pool as it should be
 
   private mutating func settle(_ name: PoolName) {
-    guard let pool = pools[name] else { return }
+    while settleOnce(name) {}
+  }
+
+  /// Whether an order was taken back, which may ask for more.
+  private mutating func settleOnce(_ name: PoolName) -> Bool {
+    guard let pool = pools[name] else { return false }
     let ready = living(name).filter { runners[$0]!.phase == .ready }.map { runners[$0]! }
     let attached = ready.filter(\.isAttached)
     if let target = pool.target {
       let greater = attached.filter { $0.version > target && may($0.uid, pool) }.map(\.version).max()
       let isEmpty = !ready.contains { $0.version == target }
       let lower = ready.map(\.version).filter { $0 < target }.max()
+      let recallable = recallable(name).map { runners[orders[$0]!.runner]!.version }.filter { $0 != target }.max()
       if let greater {
         pools[name]!.target = greater
-      } else if isEmpty, let lower {
-        pools[name]!.target = lower
+      } else if isEmpty, let heir = lower ?? recallable {
+        pools[name]!.target = heir
       }
     } else {
       pools[name]!.target = attached.map(\.version).max()
     }
-    guard let target = pools[name]!.target, case .normal(let normal) = pool.config?.kind,
-      normal.drainOnVersionUpgrade == true
-    else { return }
-    order(
-      living(name).filter { runners[$0]!.phase == .ready && runners[$0]!.version < target }, .versionUpgrade,
-      0)
+    guard let target = pools[name]!.target else { return false }
+    if case .normal(let normal) = pool.config?.kind, normal.drainOnVersionUpgrade == true {
+      let changes = pools[name]!.changes
+      order(
+        living(name).filter {
+          runners[$0]!.phase == .ready && runners[$0]!.version < target && runners[$0]!.exemptFrom != changes
+        }, .versionUpgrade, 0)
+    }
+    let back = recallable(name).filter { runners[orders[$0]!.runner]!.version >= target }
+    for id in back {
+      if canComeBack(id) {
+        takeBack(id)
+      } else {
+        orders[id]!.isRefused = true
+      }
+    }
+    return !back.isEmpty
+  }
+
+  /// Open orders of an upgrade whose runners have not been asked whether they stay.
+  private func recallable(_ name: PoolName) -> [Int64] {
+    orders.filter { _, order in
+      order.state.isOpen && order.cause == .versionUpgrade && !order.isOffered && !order.isRefused
+        && runners[order.runner]!.pool == name
+    }.keys.sorted()
+  }
+
+  /// Nobody else is ready in its place.
+  private func canComeBack(_ order: Int64) -> Bool {
+    guard !orders[order]!.isTooLate else { return false }
+    let runner = orders[order]!.runner
+    return holder(shownKey(runner), runners[runner]!.pool).map { $0 == runner } ?? true
+  }
+
+  private mutating func takeBack(_ order: Int64) {
+    guard orders[order]!.state == .ordered else { return orders[order]!.isOffered = true }
+    orders[order]!.state = .cancelled
+    runners[orders[order]!.runner]!.phase = .ready
   }
 
   private func living(_ name: PoolName) -> [Int64] {

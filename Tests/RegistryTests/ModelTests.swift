@@ -89,10 +89,15 @@ import Testing
         return .leave(one, exitCode: 0, reason: "")
       case 79..<85: return .lose(attachments(), pick([.threshold, .processDied]))
       case 85..<90: return .force(orders())
-      case 90..<95:
+      case 90..<93:
         let config = chance(15) ? RunnerConfig(kind: .serverless) : draining(pick([true, true, false]))
         return .putConfig(pick(names), config, who: peer(uid()))
-      case 95..<97: return .deleteConfig(pick(names), who: peer(uid()))
+      case 93..<95: return .cancelDrain(.order(pick(orders())), reason: "", who: peer(uid()))
+      case 95..<97:
+        guard let one = attachments().first, chance(80) else { return .force(orders()) }
+        let order = model.runners[one.runner.rawValue]?.order ?? 1
+        return .stopCancelledAnswered(one, DrainOrderID(order), pick([.resumed, .resumed, .tooLate]))
+      case 97..<98: return .deleteConfig(pick(names), who: peer(uid()))
       default: return drain()
       }
     }

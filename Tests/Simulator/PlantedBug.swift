@@ -98,7 +98,7 @@ private final class BuggyStore: Store {
   func start(at now: Moment) throws(StoreFailure) -> FleetSnapshot {
     var snapshot = try store.start(at: now)
     if bug == .stopNotResent { snapshot.openOrders = [] }
-    if bug == .actorTimesIgnored { snapshot.nextActorDue = nil }
+    if bug == .actorTimesIgnored { snapshot.nextDue = nil }
     if bug == .deadlineLostAtRestart {
       for index in snapshot.openOrders.indices { snapshot.openOrders[index].terms.deadlineNanoseconds = .max }
     }
@@ -118,7 +118,7 @@ private final class BuggyStore: Store {
     }
     var committed = try store.apply(batch, at: now)
     if bug == .stopNotResent || bug == .deadlineLostAtRestart { forgetOpenOrders(&committed) }
-    if bug == .actorTimesIgnored { committed.nextActorDue = nil }
+    if bug == .actorTimesIgnored { committed.nextDue = nil }
     committed.consequences.removeAll { consequence in
       switch (bug, consequence) {
       case (.stopForgotten, .stopsOrdered), (.commandsForgotten, .commandsIssued),

@@ -31,6 +31,8 @@ final class SimulatedRunner: SimulatedWorker {
   /// On this link.
   private var isRegistered = false
   private var isStopping = false
+  /// Counts its Stops, and those taken back.
+  private var stopNumber = 0
   private var isFinishing = false
 
   init(_ world: World, pool: PoolName, key: String, version: UInt32, pid: Int32) {
@@ -136,6 +138,8 @@ final class SimulatedRunner: SimulatedWorker {
       runner = registered.runner
       isRegistered = true
       world.history.registered(registered.runner, pool, version)
+      // What the daemon says of it now counts: a Stop that was taken back while it was away is no Stop.
+      if isStopping, registered.decision?.standing == .ready { takenBack(nil) }
       beat()
       actors.attached()
     case .heartbeatAck: break
@@ -148,7 +152,15 @@ final class SimulatedRunner: SimulatedWorker {
       guard !isStopping else { return }
       isStopping = true
       actors.isClosed = true
-      world.schedule(after: world.random.milliseconds(0...8000)) { [self] in finish() }
+      stopNumber += 1
+      let number = stopNumber
+      world.schedule(after: world.random.milliseconds(0...8000)) { [self] in
+        if number == stopNumber { finish() }
+      }
+    case .stopCancelled(let order, _):
+      world.note("runner \(pid) hears that stop \(order) is taken back")
+      guard obedience.isShown(in: world) else { return }
+      takenBack(order)
     case .close(let cause, _):
       world.note("runner \(pid) is closed: \(cause.map { "\($0)" } ?? "unknown")")
       switch cause {
@@ -193,6 +205,22 @@ final class SimulatedRunner: SimulatedWorker {
     }
     world.schedule(after: 3_000_000_000) { [self] in
       if self.link === link { beat() }
+    }
+  }
+
+  /// It stays if it has ended nothing yet, and most of the time even then.
+  private func takenBack(_ order: DrainOrderID?) {
+    let stays = !isFinishing && (!isStopping || !world.random.oneIn(4))
+    if stays {
+      isStopping = false
+      stopNumber += 1
+      actors.isClosed = false
+    }
+    arena.reset()
+    if let order {
+      send(AttachRequests.stopCancelledAnswer(order, stays ? .resumed : .tooLate, arena))
+    } else if !stays {
+      send(AttachRequests.stopping(reason: "it was too late", graceMilliseconds: 0, arena))
     }
   }
 

@@ -3,6 +3,7 @@
 #define BATON_CBATONPROTO_H
 #include "baton/v1/actor.pb-c.h"
 #include "baton/v1/connection.pb-c.h"
+#include "baton/v1/control.pb-c.h"
 #include "baton/v1/fleet.pb-c.h"
 #include "baton/v1/model.pb-c.h"
 #include "baton/v1/runner.pb-c.h"

@@ -199,6 +199,51 @@ void   baton__v1__runner_config__free_unpacked
   assert(message->base.descriptor == &baton__v1__runner_config__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   baton__v1__share__init
+                     (Baton__V1__Share         *message)
+{
+  static const Baton__V1__Share init_value = BATON__V1__SHARE__INIT;
+  *message = init_value;
+}
+size_t baton__v1__share__get_packed_size
+                     (const Baton__V1__Share *message)
+{
+  assert(message->base.descriptor == &baton__v1__share__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__share__pack
+                     (const Baton__V1__Share *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__share__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__share__pack_to_buffer
+                     (const Baton__V1__Share *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__share__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__Share *
+       baton__v1__share__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__Share *)
+     protobuf_c_message_unpack (&baton__v1__share__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__share__free_unpacked
+                     (Baton__V1__Share *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__share__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   baton__v1__normal_runners__init
                      (Baton__V1__NormalRunners         *message)
 {
@@ -422,6 +467,96 @@ void   baton__v1__pool__free_unpacked
   if(!message)
     return;
   assert(message->base.descriptor == &baton__v1__pool__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__pin__init
+                     (Baton__V1__Pin         *message)
+{
+  static const Baton__V1__Pin init_value = BATON__V1__PIN__INIT;
+  *message = init_value;
+}
+size_t baton__v1__pin__get_packed_size
+                     (const Baton__V1__Pin *message)
+{
+  assert(message->base.descriptor == &baton__v1__pin__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__pin__pack
+                     (const Baton__V1__Pin *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__pin__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__pin__pack_to_buffer
+                     (const Baton__V1__Pin *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__pin__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__Pin *
+       baton__v1__pin__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__Pin *)
+     protobuf_c_message_unpack (&baton__v1__pin__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__pin__free_unpacked
+                     (Baton__V1__Pin *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__pin__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__held_upgrade__init
+                     (Baton__V1__HeldUpgrade         *message)
+{
+  static const Baton__V1__HeldUpgrade init_value = BATON__V1__HELD_UPGRADE__INIT;
+  *message = init_value;
+}
+size_t baton__v1__held_upgrade__get_packed_size
+                     (const Baton__V1__HeldUpgrade *message)
+{
+  assert(message->base.descriptor == &baton__v1__held_upgrade__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__held_upgrade__pack
+                     (const Baton__V1__HeldUpgrade *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__held_upgrade__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__held_upgrade__pack_to_buffer
+                     (const Baton__V1__HeldUpgrade *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__held_upgrade__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__HeldUpgrade *
+       baton__v1__held_upgrade__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__HeldUpgrade *)
+     protobuf_c_message_unpack (&baton__v1__held_upgrade__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__held_upgrade__free_unpacked
+                     (Baton__V1__HeldUpgrade *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__held_upgrade__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
 void   baton__v1__actor_counts__init
@@ -777,7 +912,7 @@ const ProtobufCMessageDescriptor baton__v1__runner__metadata_entry__descriptor =
   (ProtobufCMessageInit) baton__v1__runner__metadata_entry__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__runner__field_descriptors[21] =
+static const ProtobufCFieldDescriptor baton__v1__runner__field_descriptors[23] =
 {
   {
     "id",
@@ -1031,13 +1166,39 @@ static const ProtobufCFieldDescriptor baton__v1__runner__field_descriptors[21] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "cordoned",
+    22,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__Runner, cordoned),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "exempt_from_target",
+    23,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__Runner, exempt_from_target),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__runner__field_indices_by_name[] = {
+  21,   /* field[21] = cordoned */
   19,   /* field[19] = detach_reason */
   17,   /* field[17] = drain_order_id */
   16,   /* field[16] = end */
   15,   /* field[15] = ended_at_ms */
   10,   /* field[10] = ends_with_process */
+  22,   /* field[22] = exempt_from_target */
   18,   /* field[18] = exit_code */
   0,   /* field[0] = id */
   3,   /* field[3] = key */
@@ -1058,7 +1219,7 @@ static const unsigned baton__v1__runner__field_indices_by_name[] = {
 static const ProtobufCIntRange baton__v1__runner__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 21 }
+  { 0, 23 }
 };
 const ProtobufCMessageDescriptor baton__v1__runner__descriptor =
 {
@@ -1068,14 +1229,14 @@ const ProtobufCMessageDescriptor baton__v1__runner__descriptor =
   "Baton__V1__Runner",
   "baton.v1",
   sizeof(Baton__V1__Runner),
-  21,
+  23,
   baton__v1__runner__field_descriptors,
   baton__v1__runner__field_indices_by_name,
   1,  baton__v1__runner__number_ranges,
   (ProtobufCMessageInit) baton__v1__runner__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__drain_order__field_descriptors[17] =
+static const ProtobufCFieldDescriptor baton__v1__drain_order__field_descriptors[20] =
 {
   {
     "id",
@@ -1281,9 +1442,47 @@ static const ProtobufCFieldDescriptor baton__v1__drain_order__field_descriptors[
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "way_back",
+    18,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__DrainOrder, way_back),
+    &baton__v1__way_back__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "cancelled_by",
+    19,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__DrainOrder, cancelled_by),
+    &baton__v1__peer__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "cancel_reason",
+    20,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__DrainOrder, cancel_reason),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__drain_order__field_indices_by_name[] = {
   12,   /* field[12] = acked_at_ms */
+  19,   /* field[19] = cancel_reason */
+  18,   /* field[18] = cancelled_by */
   5,   /* field[5] = cause */
   11,   /* field[11] = delivered_at_ms */
   16,   /* field[16] = deliveries */
@@ -1299,12 +1498,13 @@ static const unsigned baton__v1__drain_order__field_indices_by_name[] = {
   4,   /* field[4] = runner_version */
   9,   /* field[9] = state */
   7,   /* field[7] = target_version */
+  17,   /* field[17] = way_back */
   8,   /* field[8] = who */
 };
 static const ProtobufCIntRange baton__v1__drain_order__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 17 }
+  { 0, 20 }
 };
 const ProtobufCMessageDescriptor baton__v1__drain_order__descriptor =
 {
@@ -1314,7 +1514,7 @@ const ProtobufCMessageDescriptor baton__v1__drain_order__descriptor =
   "Baton__V1__DrainOrder",
   "baton.v1",
   sizeof(Baton__V1__DrainOrder),
-  17,
+  20,
   baton__v1__drain_order__field_descriptors,
   baton__v1__drain_order__field_indices_by_name,
   1,  baton__v1__drain_order__number_ranges,
@@ -1436,7 +1636,58 @@ const ProtobufCMessageDescriptor baton__v1__runner_config__descriptor =
   (ProtobufCMessageInit) baton__v1__runner_config__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__normal_runners__field_descriptors[7] =
+static const ProtobufCFieldDescriptor baton__v1__share__field_descriptors[2] =
+{
+  {
+    "count",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    offsetof(Baton__V1__Share, kind_case),
+    offsetof(Baton__V1__Share, count),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "percent",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    offsetof(Baton__V1__Share, kind_case),
+    offsetof(Baton__V1__Share, percent),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__share__field_indices_by_name[] = {
+  0,   /* field[0] = count */
+  1,   /* field[1] = percent */
+};
+static const ProtobufCIntRange baton__v1__share__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor baton__v1__share__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.Share",
+  "Share",
+  "Baton__V1__Share",
+  "baton.v1",
+  sizeof(Baton__V1__Share),
+  2,
+  baton__v1__share__field_descriptors,
+  baton__v1__share__field_indices_by_name,
+  1,  baton__v1__share__number_ranges,
+  (ProtobufCMessageInit) baton__v1__share__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__normal_runners__field_descriptors[13] =
 {
   {
     "drain_on_version_upgrade",
@@ -1522,20 +1773,99 @@ static const ProtobufCFieldDescriptor baton__v1__normal_runners__field_descripto
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "strategy",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__NormalRunners, strategy),
+    &baton__v1__strategy__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "min_healthy_ms",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    offsetof(Baton__V1__NormalRunners, min_healthy_presence_case),
+    offsetof(Baton__V1__NormalRunners, min_healthy_ms),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "capacity",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__NormalRunners, capacity),
+    &baton__v1__capacity__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "min_available",
+    13,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__NormalRunners, min_available),
+    &baton__v1__share__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "max_draining",
+    14,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__NormalRunners, max_draining),
+    &baton__v1__share__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "hold_timeout_ms",
+    15,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    offsetof(Baton__V1__NormalRunners, hold_timeout_presence_case),
+    offsetof(Baton__V1__NormalRunners, hold_timeout_ms),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__normal_runners__field_indices_by_name[] = {
   5,   /* field[5] = actor_retry_backoff_ms */
   6,   /* field[6] = actor_retry_reset_ms */
   3,   /* field[3] = actor_start_threshold_ms */
   4,   /* field[4] = actor_stop_threshold_ms */
+  9,   /* field[9] = capacity */
   1,   /* field[1] = drain_grace_period_ms */
   0,   /* field[0] = drain_on_version_upgrade */
   2,   /* field[2] = fallback_to_other_versions */
+  12,   /* field[12] = hold_timeout_ms */
+  11,   /* field[11] = max_draining */
+  10,   /* field[10] = min_available */
+  8,   /* field[8] = min_healthy_ms */
+  7,   /* field[7] = strategy */
 };
-static const ProtobufCIntRange baton__v1__normal_runners__number_ranges[1 + 1] =
+static const ProtobufCIntRange baton__v1__normal_runners__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 10, 7 },
+  { 0, 13 }
 };
 const ProtobufCMessageDescriptor baton__v1__normal_runners__descriptor =
 {
@@ -1545,10 +1875,10 @@ const ProtobufCMessageDescriptor baton__v1__normal_runners__descriptor =
   "Baton__V1__NormalRunners",
   "baton.v1",
   sizeof(Baton__V1__NormalRunners),
-  7,
+  13,
   baton__v1__normal_runners__field_descriptors,
   baton__v1__normal_runners__field_indices_by_name,
-  1,  baton__v1__normal_runners__number_ranges,
+  2,  baton__v1__normal_runners__number_ranges,
   (ProtobufCMessageInit) baton__v1__normal_runners__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
@@ -1570,7 +1900,7 @@ const ProtobufCMessageDescriptor baton__v1__serverless_runners__descriptor =
   (ProtobufCMessageInit) baton__v1__serverless_runners__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__version_summary__field_descriptors[6] =
+static const ProtobufCFieldDescriptor baton__v1__version_summary__field_descriptors[8] =
 {
   {
     "version",
@@ -1644,9 +1974,35 @@ static const ProtobufCFieldDescriptor baton__v1__version_summary__field_descript
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "exempt",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__VersionSummary, exempt),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "draining_actors",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__VersionSummary, draining_actors),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__version_summary__field_indices_by_name[] = {
   3,   /* field[3] = draining */
+  7,   /* field[7] = draining_actors */
+  6,   /* field[6] = exempt */
   1,   /* field[1] = ready */
   2,   /* field[2] = ready_attached */
   5,   /* field[5] = remaining_slots */
@@ -1656,7 +2012,7 @@ static const unsigned baton__v1__version_summary__field_indices_by_name[] = {
 static const ProtobufCIntRange baton__v1__version_summary__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 6 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor baton__v1__version_summary__descriptor =
 {
@@ -1666,7 +2022,7 @@ const ProtobufCMessageDescriptor baton__v1__version_summary__descriptor =
   "Baton__V1__VersionSummary",
   "baton.v1",
   sizeof(Baton__V1__VersionSummary),
-  6,
+  8,
   baton__v1__version_summary__field_descriptors,
   baton__v1__version_summary__field_indices_by_name,
   1,  baton__v1__version_summary__number_ranges,
@@ -1776,7 +2132,7 @@ const ProtobufCMessageDescriptor baton__v1__target_change__descriptor =
   (ProtobufCMessageInit) baton__v1__target_change__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__pool__field_descriptors[9] =
+static const ProtobufCFieldDescriptor baton__v1__pool__field_descriptors[11] =
 {
   {
     "namespace",
@@ -1886,22 +2242,48 @@ static const ProtobufCFieldDescriptor baton__v1__pool__field_descriptors[9] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "pin",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__Pool, pin),
+    &baton__v1__pin__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "held_upgrade",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__Pool, held_upgrade),
+    &baton__v1__held_upgrade__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__pool__field_indices_by_name[] = {
   8,   /* field[8] = actors */
   2,   /* field[2] = config */
+  10,   /* field[10] = held_upgrade */
   1,   /* field[1] = name */
   0,   /* field[0] = namespace */
   7,   /* field[7] = open_drains */
   5,   /* field[5] = owned */
   4,   /* field[4] = owner_uid */
+  9,   /* field[9] = pin */
   3,   /* field[3] = target */
   6,   /* field[6] = versions */
 };
 static const ProtobufCIntRange baton__v1__pool__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 9 }
+  { 0, 11 }
 };
 const ProtobufCMessageDescriptor baton__v1__pool__descriptor =
 {
@@ -1911,11 +2293,152 @@ const ProtobufCMessageDescriptor baton__v1__pool__descriptor =
   "Baton__V1__Pool",
   "baton.v1",
   sizeof(Baton__V1__Pool),
-  9,
+  11,
   baton__v1__pool__field_descriptors,
   baton__v1__pool__field_indices_by_name,
   1,  baton__v1__pool__number_ranges,
   (ProtobufCMessageInit) baton__v1__pool__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__pin__field_descriptors[4] =
+{
+  {
+    "version",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__Pin, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "who",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__Pin, who),
+    &baton__v1__peer__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reason",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__Pin, reason),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "at_ms",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__Pin, at_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__pin__field_indices_by_name[] = {
+  3,   /* field[3] = at_ms */
+  2,   /* field[2] = reason */
+  0,   /* field[0] = version */
+  1,   /* field[1] = who */
+};
+static const ProtobufCIntRange baton__v1__pin__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor baton__v1__pin__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.Pin",
+  "Pin",
+  "Baton__V1__Pin",
+  "baton.v1",
+  sizeof(Baton__V1__Pin),
+  4,
+  baton__v1__pin__field_descriptors,
+  baton__v1__pin__field_indices_by_name,
+  1,  baton__v1__pin__number_ranges,
+  (ProtobufCMessageInit) baton__v1__pin__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__held_upgrade__field_descriptors[3] =
+{
+  {
+    "goal_version",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__HeldUpgrade, goal_version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "held_ms",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__HeldUpgrade, held_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "abandoned",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__HeldUpgrade, abandoned),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__held_upgrade__field_indices_by_name[] = {
+  2,   /* field[2] = abandoned */
+  0,   /* field[0] = goal_version */
+  1,   /* field[1] = held_ms */
+};
+static const ProtobufCIntRange baton__v1__held_upgrade__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor baton__v1__held_upgrade__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.HeldUpgrade",
+  "HeldUpgrade",
+  "Baton__V1__HeldUpgrade",
+  "baton.v1",
+  sizeof(Baton__V1__HeldUpgrade),
+  3,
+  baton__v1__held_upgrade__field_descriptors,
+  baton__v1__held_upgrade__field_indices_by_name,
+  1,  baton__v1__held_upgrade__number_ranges,
+  (ProtobufCMessageInit) baton__v1__held_upgrade__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor baton__v1__actor_counts__field_descriptors[5] =
@@ -2679,20 +3202,112 @@ const ProtobufCEnumDescriptor baton__v1__drain_state__descriptor =
   baton__v1__drain_state__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue baton__v1__target_cause__enum_values_by_number[4] =
+static const ProtobufCEnumValue baton__v1__way_back__enum_values_by_number[3] =
+{
+  { "WAY_BACK_UNSPECIFIED", "BATON__V1__WAY_BACK__WAY_BACK_UNSPECIFIED", 0 },
+  { "WAY_BACK_OFFERED", "BATON__V1__WAY_BACK__WAY_BACK_OFFERED", 1 },
+  { "WAY_BACK_TOO_LATE", "BATON__V1__WAY_BACK__WAY_BACK_TOO_LATE", 2 },
+};
+static const ProtobufCIntRange baton__v1__way_back__value_ranges[] = {
+{0, 0},{0, 3}
+};
+static const ProtobufCEnumValueIndex baton__v1__way_back__enum_values_by_name[3] =
+{
+  { "WAY_BACK_OFFERED", 1 },
+  { "WAY_BACK_TOO_LATE", 2 },
+  { "WAY_BACK_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor baton__v1__way_back__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "baton.v1.WayBack",
+  "WayBack",
+  "Baton__V1__WayBack",
+  "baton.v1",
+  3,
+  baton__v1__way_back__enum_values_by_number,
+  3,
+  baton__v1__way_back__enum_values_by_name,
+  1,
+  baton__v1__way_back__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue baton__v1__strategy__enum_values_by_number[3] =
+{
+  { "STRATEGY_UNSPECIFIED", "BATON__V1__STRATEGY__STRATEGY_UNSPECIFIED", 0 },
+  { "STRATEGY_IMMEDIATE", "BATON__V1__STRATEGY__STRATEGY_IMMEDIATE", 1 },
+  { "STRATEGY_CAREFUL", "BATON__V1__STRATEGY__STRATEGY_CAREFUL", 2 },
+};
+static const ProtobufCIntRange baton__v1__strategy__value_ranges[] = {
+{0, 0},{0, 3}
+};
+static const ProtobufCEnumValueIndex baton__v1__strategy__enum_values_by_name[3] =
+{
+  { "STRATEGY_CAREFUL", 2 },
+  { "STRATEGY_IMMEDIATE", 1 },
+  { "STRATEGY_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor baton__v1__strategy__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "baton.v1.Strategy",
+  "Strategy",
+  "Baton__V1__Strategy",
+  "baton.v1",
+  3,
+  baton__v1__strategy__enum_values_by_number,
+  3,
+  baton__v1__strategy__enum_values_by_name,
+  1,
+  baton__v1__strategy__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue baton__v1__capacity__enum_values_by_number[3] =
+{
+  { "CAPACITY_UNSPECIFIED", "BATON__V1__CAPACITY__CAPACITY_UNSPECIFIED", 0 },
+  { "CAPACITY_PROCEED", "BATON__V1__CAPACITY__CAPACITY_PROCEED", 1 },
+  { "CAPACITY_WAIT", "BATON__V1__CAPACITY__CAPACITY_WAIT", 2 },
+};
+static const ProtobufCIntRange baton__v1__capacity__value_ranges[] = {
+{0, 0},{0, 3}
+};
+static const ProtobufCEnumValueIndex baton__v1__capacity__enum_values_by_name[3] =
+{
+  { "CAPACITY_PROCEED", 1 },
+  { "CAPACITY_UNSPECIFIED", 0 },
+  { "CAPACITY_WAIT", 2 },
+};
+const ProtobufCEnumDescriptor baton__v1__capacity__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "baton.v1.Capacity",
+  "Capacity",
+  "Baton__V1__Capacity",
+  "baton.v1",
+  3,
+  baton__v1__capacity__enum_values_by_number,
+  3,
+  baton__v1__capacity__enum_values_by_name,
+  1,
+  baton__v1__capacity__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue baton__v1__target_cause__enum_values_by_number[5] =
 {
   { "TARGET_CAUSE_UNSPECIFIED", "BATON__V1__TARGET_CAUSE__TARGET_CAUSE_UNSPECIFIED", 0 },
   { "TARGET_CAUSE_FIRST", "BATON__V1__TARGET_CAUSE__TARGET_CAUSE_FIRST", 1 },
   { "TARGET_CAUSE_PROMOTED", "BATON__V1__TARGET_CAUSE__TARGET_CAUSE_PROMOTED", 2 },
   { "TARGET_CAUSE_DEMOTED", "BATON__V1__TARGET_CAUSE__TARGET_CAUSE_DEMOTED", 3 },
+  { "TARGET_CAUSE_PINNED", "BATON__V1__TARGET_CAUSE__TARGET_CAUSE_PINNED", 4 },
 };
 static const ProtobufCIntRange baton__v1__target_cause__value_ranges[] = {
-{0, 0},{0, 4}
+{0, 0},{0, 5}
 };
-static const ProtobufCEnumValueIndex baton__v1__target_cause__enum_values_by_name[4] =
+static const ProtobufCEnumValueIndex baton__v1__target_cause__enum_values_by_name[5] =
 {
   { "TARGET_CAUSE_DEMOTED", 3 },
   { "TARGET_CAUSE_FIRST", 1 },
+  { "TARGET_CAUSE_PINNED", 4 },
   { "TARGET_CAUSE_PROMOTED", 2 },
   { "TARGET_CAUSE_UNSPECIFIED", 0 },
 };
@@ -2703,15 +3318,15 @@ const ProtobufCEnumDescriptor baton__v1__target_cause__descriptor =
   "TargetCause",
   "Baton__V1__TargetCause",
   "baton.v1",
-  4,
+  5,
   baton__v1__target_cause__enum_values_by_number,
-  4,
+  5,
   baton__v1__target_cause__enum_values_by_name,
   1,
   baton__v1__target_cause__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue baton__v1__event_kind__enum_values_by_number[26] =
+static const ProtobufCEnumValue baton__v1__event_kind__enum_values_by_number[34] =
 {
   { "EVENT_KIND_UNSPECIFIED", "BATON__V1__EVENT_KIND__EVENT_KIND_UNSPECIFIED", 0 },
   { "EVENT_KIND_NAMESPACE_CREATED", "BATON__V1__EVENT_KIND__EVENT_KIND_NAMESPACE_CREATED", 1 },
@@ -2739,11 +3354,19 @@ static const ProtobufCEnumValue baton__v1__event_kind__enum_values_by_number[26]
   { "EVENT_KIND_ACTOR_STOPPING", "BATON__V1__EVENT_KIND__EVENT_KIND_ACTOR_STOPPING", 23 },
   { "EVENT_KIND_ACTOR_SLEEPING", "BATON__V1__EVENT_KIND__EVENT_KIND_ACTOR_SLEEPING", 24 },
   { "EVENT_KIND_ACTOR_DESTROYED", "BATON__V1__EVENT_KIND__EVENT_KIND_ACTOR_DESTROYED", 25 },
+  { "EVENT_KIND_TARGET_SET", "BATON__V1__EVENT_KIND__EVENT_KIND_TARGET_SET", 26 },
+  { "EVENT_KIND_RUNNER_CORDONED", "BATON__V1__EVENT_KIND__EVENT_KIND_RUNNER_CORDONED", 27 },
+  { "EVENT_KIND_RUNNER_UNCORDONED", "BATON__V1__EVENT_KIND__EVENT_KIND_RUNNER_UNCORDONED", 28 },
+  { "EVENT_KIND_DRAIN_WAY_BACK_OFFERED", "BATON__V1__EVENT_KIND__EVENT_KIND_DRAIN_WAY_BACK_OFFERED", 29 },
+  { "EVENT_KIND_DRAIN_TOO_LATE", "BATON__V1__EVENT_KIND__EVENT_KIND_DRAIN_TOO_LATE", 30 },
+  { "EVENT_KIND_DRAIN_EXTENDED", "BATON__V1__EVENT_KIND__EVENT_KIND_DRAIN_EXTENDED", 31 },
+  { "EVENT_KIND_UPGRADE_HELD", "BATON__V1__EVENT_KIND__EVENT_KIND_UPGRADE_HELD", 32 },
+  { "EVENT_KIND_UPGRADE_ABANDONED", "BATON__V1__EVENT_KIND__EVENT_KIND_UPGRADE_ABANDONED", 33 },
 };
 static const ProtobufCIntRange baton__v1__event_kind__value_ranges[] = {
-{0, 0},{0, 26}
+{0, 0},{0, 34}
 };
-static const ProtobufCEnumValueIndex baton__v1__event_kind__enum_values_by_name[26] =
+static const ProtobufCEnumValueIndex baton__v1__event_kind__enum_values_by_name[34] =
 {
   { "EVENT_KIND_ACTOR_CREATED", 19 },
   { "EVENT_KIND_ACTOR_DESTROYED", 25 },
@@ -2758,10 +3381,14 @@ static const ProtobufCEnumValueIndex baton__v1__event_kind__enum_values_by_name[
   { "EVENT_KIND_DRAIN_CANCELLED", 18 },
   { "EVENT_KIND_DRAIN_COMPLETED", 15 },
   { "EVENT_KIND_DRAIN_DELIVERED", 13 },
+  { "EVENT_KIND_DRAIN_EXTENDED", 31 },
   { "EVENT_KIND_DRAIN_FORCED", 16 },
   { "EVENT_KIND_DRAIN_ORDERED", 12 },
   { "EVENT_KIND_DRAIN_RUNNER_LOST", 17 },
+  { "EVENT_KIND_DRAIN_TOO_LATE", 30 },
+  { "EVENT_KIND_DRAIN_WAY_BACK_OFFERED", 29 },
   { "EVENT_KIND_NAMESPACE_CREATED", 1 },
+  { "EVENT_KIND_RUNNER_CORDONED", 27 },
   { "EVENT_KIND_RUNNER_DETACHED", 7 },
   { "EVENT_KIND_RUNNER_HEARD", 9 },
   { "EVENT_KIND_RUNNER_LOST", 11 },
@@ -2769,8 +3396,12 @@ static const ProtobufCEnumValueIndex baton__v1__event_kind__enum_values_by_name[
   { "EVENT_KIND_RUNNER_RESUMED", 6 },
   { "EVENT_KIND_RUNNER_SILENT", 8 },
   { "EVENT_KIND_RUNNER_STOPPED", 10 },
+  { "EVENT_KIND_RUNNER_UNCORDONED", 28 },
   { "EVENT_KIND_TARGET_CHANGED", 4 },
+  { "EVENT_KIND_TARGET_SET", 26 },
   { "EVENT_KIND_UNSPECIFIED", 0 },
+  { "EVENT_KIND_UPGRADE_ABANDONED", 33 },
+  { "EVENT_KIND_UPGRADE_HELD", 32 },
 };
 const ProtobufCEnumDescriptor baton__v1__event_kind__descriptor =
 {
@@ -2779,9 +3410,9 @@ const ProtobufCEnumDescriptor baton__v1__event_kind__descriptor =
   "EventKind",
   "Baton__V1__EventKind",
   "baton.v1",
-  26,
+  34,
   baton__v1__event_kind__enum_values_by_number,
-  26,
+  34,
   baton__v1__event_kind__enum_values_by_name,
   1,
   baton__v1__event_kind__value_ranges,

@@ -463,6 +463,96 @@ void   baton__v1__stop__free_unpacked
   assert(message->base.descriptor == &baton__v1__stop__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   baton__v1__stop_cancelled__init
+                     (Baton__V1__StopCancelled         *message)
+{
+  static const Baton__V1__StopCancelled init_value = BATON__V1__STOP_CANCELLED__INIT;
+  *message = init_value;
+}
+size_t baton__v1__stop_cancelled__get_packed_size
+                     (const Baton__V1__StopCancelled *message)
+{
+  assert(message->base.descriptor == &baton__v1__stop_cancelled__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__stop_cancelled__pack
+                     (const Baton__V1__StopCancelled *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__stop_cancelled__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__stop_cancelled__pack_to_buffer
+                     (const Baton__V1__StopCancelled *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__stop_cancelled__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__StopCancelled *
+       baton__v1__stop_cancelled__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__StopCancelled *)
+     protobuf_c_message_unpack (&baton__v1__stop_cancelled__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__stop_cancelled__free_unpacked
+                     (Baton__V1__StopCancelled *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__stop_cancelled__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__stop_cancelled_answer__init
+                     (Baton__V1__StopCancelledAnswer         *message)
+{
+  static const Baton__V1__StopCancelledAnswer init_value = BATON__V1__STOP_CANCELLED_ANSWER__INIT;
+  *message = init_value;
+}
+size_t baton__v1__stop_cancelled_answer__get_packed_size
+                     (const Baton__V1__StopCancelledAnswer *message)
+{
+  assert(message->base.descriptor == &baton__v1__stop_cancelled_answer__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__stop_cancelled_answer__pack
+                     (const Baton__V1__StopCancelledAnswer *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__stop_cancelled_answer__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__stop_cancelled_answer__pack_to_buffer
+                     (const Baton__V1__StopCancelledAnswer *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__stop_cancelled_answer__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__StopCancelledAnswer *
+       baton__v1__stop_cancelled_answer__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__StopCancelledAnswer *)
+     protobuf_c_message_unpack (&baton__v1__stop_cancelled_answer__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__stop_cancelled_answer__free_unpacked
+                     (Baton__V1__StopCancelledAnswer *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__stop_cancelled_answer__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   baton__v1__close__init
                      (Baton__V1__Close         *message)
 {
@@ -1228,7 +1318,7 @@ void   baton__v1__ack_events__free_unpacked
   assert(message->base.descriptor == &baton__v1__ack_events__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor baton__v1__attach_request__field_descriptors[7] =
+static const ProtobufCFieldDescriptor baton__v1__attach_request__field_descriptors[8] =
 {
   {
     "register",
@@ -1314,6 +1404,18 @@ static const ProtobufCFieldDescriptor baton__v1__attach_request__field_descripto
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "stop_cancelled_answer",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__AttachRequest, message_case),
+    offsetof(Baton__V1__AttachRequest, stop_cancelled_answer),
+    &baton__v1__stop_cancelled_answer__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__attach_request__field_indices_by_name[] = {
   6,   /* field[6] = ack_commands */
@@ -1322,12 +1424,13 @@ static const unsigned baton__v1__attach_request__field_indices_by_name[] = {
   1,   /* field[1] = heartbeat */
   0,   /* field[0] = register */
   2,   /* field[2] = stop_ack */
+  7,   /* field[7] = stop_cancelled_answer */
   3,   /* field[3] = stopping */
 };
 static const ProtobufCIntRange baton__v1__attach_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor baton__v1__attach_request__descriptor =
 {
@@ -1337,14 +1440,14 @@ const ProtobufCMessageDescriptor baton__v1__attach_request__descriptor =
   "Baton__V1__AttachRequest",
   "baton.v1",
   sizeof(Baton__V1__AttachRequest),
-  7,
+  8,
   baton__v1__attach_request__field_descriptors,
   baton__v1__attach_request__field_indices_by_name,
   1,  baton__v1__attach_request__number_ranges,
   (ProtobufCMessageInit) baton__v1__attach_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__attach_response__field_descriptors[6] =
+static const ProtobufCFieldDescriptor baton__v1__attach_response__field_descriptors[7] =
 {
   {
     "registered",
@@ -1418,6 +1521,18 @@ static const ProtobufCFieldDescriptor baton__v1__attach_response__field_descript
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "stop_cancelled",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__AttachResponse, message_case),
+    offsetof(Baton__V1__AttachResponse, stop_cancelled),
+    &baton__v1__stop_cancelled__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__attach_response__field_indices_by_name[] = {
   5,   /* field[5] = ack_events */
@@ -1426,11 +1541,12 @@ static const unsigned baton__v1__attach_response__field_indices_by_name[] = {
   1,   /* field[1] = heartbeat_ack */
   0,   /* field[0] = registered */
   2,   /* field[2] = stop */
+  6,   /* field[6] = stop_cancelled */
 };
 static const ProtobufCIntRange baton__v1__attach_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 6 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor baton__v1__attach_response__descriptor =
 {
@@ -1440,7 +1556,7 @@ const ProtobufCMessageDescriptor baton__v1__attach_response__descriptor =
   "Baton__V1__AttachResponse",
   "baton.v1",
   sizeof(Baton__V1__AttachResponse),
-  6,
+  7,
   baton__v1__attach_response__field_descriptors,
   baton__v1__attach_response__field_indices_by_name,
   1,  baton__v1__attach_response__number_ranges,
@@ -2086,6 +2202,138 @@ const ProtobufCMessageDescriptor baton__v1__stop__descriptor =
   baton__v1__stop__field_indices_by_name,
   1,  baton__v1__stop__number_ranges,
   (ProtobufCMessageInit) baton__v1__stop__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__stop_cancelled__field_descriptors[2] =
+{
+  {
+    "order_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__StopCancelled, order_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reason",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__StopCancelled, reason),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__stop_cancelled__field_indices_by_name[] = {
+  0,   /* field[0] = order_id */
+  1,   /* field[1] = reason */
+};
+static const ProtobufCIntRange baton__v1__stop_cancelled__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor baton__v1__stop_cancelled__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.StopCancelled",
+  "StopCancelled",
+  "Baton__V1__StopCancelled",
+  "baton.v1",
+  sizeof(Baton__V1__StopCancelled),
+  2,
+  baton__v1__stop_cancelled__field_descriptors,
+  baton__v1__stop_cancelled__field_indices_by_name,
+  1,  baton__v1__stop_cancelled__number_ranges,
+  (ProtobufCMessageInit) baton__v1__stop_cancelled__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue baton__v1__stop_cancelled_answer__answer__enum_values_by_number[3] =
+{
+  { "ANSWER_UNSPECIFIED", "BATON__V1__STOP_CANCELLED_ANSWER__ANSWER__ANSWER_UNSPECIFIED", 0 },
+  { "ANSWER_RESUMED", "BATON__V1__STOP_CANCELLED_ANSWER__ANSWER__ANSWER_RESUMED", 1 },
+  { "ANSWER_TOO_LATE", "BATON__V1__STOP_CANCELLED_ANSWER__ANSWER__ANSWER_TOO_LATE", 2 },
+};
+static const ProtobufCIntRange baton__v1__stop_cancelled_answer__answer__value_ranges[] = {
+{0, 0},{0, 3}
+};
+static const ProtobufCEnumValueIndex baton__v1__stop_cancelled_answer__answer__enum_values_by_name[3] =
+{
+  { "ANSWER_RESUMED", 1 },
+  { "ANSWER_TOO_LATE", 2 },
+  { "ANSWER_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor baton__v1__stop_cancelled_answer__answer__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "baton.v1.StopCancelledAnswer.Answer",
+  "Answer",
+  "Baton__V1__StopCancelledAnswer__Answer",
+  "baton.v1",
+  3,
+  baton__v1__stop_cancelled_answer__answer__enum_values_by_number,
+  3,
+  baton__v1__stop_cancelled_answer__answer__enum_values_by_name,
+  1,
+  baton__v1__stop_cancelled_answer__answer__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor baton__v1__stop_cancelled_answer__field_descriptors[2] =
+{
+  {
+    "order_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__StopCancelledAnswer, order_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "answer",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__StopCancelledAnswer, answer),
+    &baton__v1__stop_cancelled_answer__answer__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__stop_cancelled_answer__field_indices_by_name[] = {
+  1,   /* field[1] = answer */
+  0,   /* field[0] = order_id */
+};
+static const ProtobufCIntRange baton__v1__stop_cancelled_answer__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor baton__v1__stop_cancelled_answer__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.StopCancelledAnswer",
+  "StopCancelledAnswer",
+  "Baton__V1__StopCancelledAnswer",
+  "baton.v1",
+  sizeof(Baton__V1__StopCancelledAnswer),
+  2,
+  baton__v1__stop_cancelled_answer__field_descriptors,
+  baton__v1__stop_cancelled_answer__field_indices_by_name,
+  1,  baton__v1__stop_cancelled_answer__number_ranges,
+  (ProtobufCMessageInit) baton__v1__stop_cancelled_answer__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCEnumValue baton__v1__close__cause__enum_values_by_number[6] =

@@ -21,11 +21,14 @@ typedef struct Baton__V1__Runner__MetadataEntry Baton__V1__Runner__MetadataEntry
 typedef struct Baton__V1__DrainOrder Baton__V1__DrainOrder;
 typedef struct Baton__V1__RunnerConfig Baton__V1__RunnerConfig;
 typedef struct Baton__V1__RunnerConfig__MetadataEntry Baton__V1__RunnerConfig__MetadataEntry;
+typedef struct Baton__V1__Share Baton__V1__Share;
 typedef struct Baton__V1__NormalRunners Baton__V1__NormalRunners;
 typedef struct Baton__V1__ServerlessRunners Baton__V1__ServerlessRunners;
 typedef struct Baton__V1__VersionSummary Baton__V1__VersionSummary;
 typedef struct Baton__V1__TargetChange Baton__V1__TargetChange;
 typedef struct Baton__V1__Pool Baton__V1__Pool;
+typedef struct Baton__V1__Pin Baton__V1__Pin;
+typedef struct Baton__V1__HeldUpgrade Baton__V1__HeldUpgrade;
 typedef struct Baton__V1__ActorCounts Baton__V1__ActorCounts;
 typedef struct Baton__V1__Namespace Baton__V1__Namespace;
 typedef struct Baton__V1__Decision Baton__V1__Decision;
@@ -245,6 +248,60 @@ typedef enum _Baton__V1__DrainState {
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(BATON__V1__DRAIN_STATE)
 } Baton__V1__DrainState;
 /*
+ * The way back that a runner is offered when its order is taken back after its Stop has left.
+ */
+typedef enum _Baton__V1__WayBack {
+  /*
+   * It was not.
+   */
+  BATON__V1__WAY_BACK__WAY_BACK_UNSPECIFIED = 0,
+  /*
+   * It was asked (StopCancelled) and has not answered.
+   */
+  BATON__V1__WAY_BACK__WAY_BACK_OFFERED = 1,
+  /*
+   * It answered that it has begun to end what it holds: the order goes on.
+   */
+  BATON__V1__WAY_BACK__WAY_BACK_TOO_LATE = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(BATON__V1__WAY_BACK)
+} Baton__V1__WayBack;
+/*
+ * How an upgrade goes where nothing else is said.
+ */
+typedef enum _Baton__V1__Strategy {
+  /*
+   * Not set: as IMMEDIATE.
+   */
+  BATON__V1__STRATEGY__STRATEGY_UNSPECIFIED = 0,
+  /*
+   * Every older runner is drained the moment that a newer version is there: no gate, no pace.
+   */
+  BATON__V1__STRATEGY__STRATEGY_IMMEDIATE = 1,
+  /*
+   * 30 s of health, no slot less than before, a quarter of the runners at a time, given up after an hour.
+   */
+  BATON__V1__STRATEGY__STRATEGY_CAREFUL = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(BATON__V1__STRATEGY)
+} Baton__V1__Strategy;
+/*
+ * Whether older runners wait for room.
+ */
+typedef enum _Baton__V1__Capacity {
+  /*
+   * Not set: as the strategy says.
+   */
+  BATON__V1__CAPACITY__CAPACITY_UNSPECIFIED = 0,
+  /*
+   * They go, whether the new version has room for their work or not.
+   */
+  BATON__V1__CAPACITY__CAPACITY_PROCEED = 1,
+  /*
+   * They go only as far as the pool keeps `min_available` slots and the target has free slots for their actors.
+   */
+  BATON__V1__CAPACITY__CAPACITY_WAIT = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(BATON__V1__CAPACITY)
+} Baton__V1__Capacity;
+/*
  * Why a pool's target version changed.
  */
 typedef enum _Baton__V1__TargetCause {
@@ -263,7 +320,11 @@ typedef enum _Baton__V1__TargetCause {
   /*
    * The target had no ready runner left; the greatest version that has one took over.
    */
-  BATON__V1__TARGET_CAUSE__TARGET_CAUSE_DEMOTED = 3
+  BATON__V1__TARGET_CAUSE__TARGET_CAUSE_DEMOTED = 3,
+  /*
+   * Somebody set it (SetTargetVersion).
+   */
+  BATON__V1__TARGET_CAUSE__TARGET_CAUSE_PINNED = 4
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(BATON__V1__TARGET_CAUSE)
 } Baton__V1__TargetCause;
 /*
@@ -373,7 +434,39 @@ typedef enum _Baton__V1__EventKind {
   /*
    * An actor is destroyed; `detail` says after what.
    */
-  BATON__V1__EVENT_KIND__EVENT_KIND_ACTOR_DESTROYED = 25
+  BATON__V1__EVENT_KIND__EVENT_KIND_ACTOR_DESTROYED = 25,
+  /*
+   * Somebody set a pool's target version, or let it move by itself again; `detail` says which and why.
+   */
+  BATON__V1__EVENT_KIND__EVENT_KIND_TARGET_SET = 26,
+  /*
+   * Somebody cordoned a runner; `detail` is why.
+   */
+  BATON__V1__EVENT_KIND__EVENT_KIND_RUNNER_CORDONED = 27,
+  /*
+   * Somebody took that back.
+   */
+  BATON__V1__EVENT_KIND__EVENT_KIND_RUNNER_UNCORDONED = 28,
+  /*
+   * The order is taken back if the runner can stay; `detail` is why.
+   */
+  BATON__V1__EVENT_KIND__EVENT_KIND_DRAIN_WAY_BACK_OFFERED = 29,
+  /*
+   * The runner cannot stay: its order goes on.
+   */
+  BATON__V1__EVENT_KIND__EVENT_KIND_DRAIN_TOO_LATE = 30,
+  /*
+   * Somebody gave the order more time; `detail` says how much and why.
+   */
+  BATON__V1__EVENT_KIND__EVENT_KIND_DRAIN_EXTENDED = 31,
+  /*
+   * A gate holds an upgrade back; `detail` says which gates and how many runners.
+   */
+  BATON__V1__EVENT_KIND__EVENT_KIND_UPGRADE_HELD = 32,
+  /*
+   * An upgrade was held back for too long: nobody leaves for it any more.
+   */
+  BATON__V1__EVENT_KIND__EVENT_KIND_UPGRADE_ABANDONED = 33
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(BATON__V1__EVENT_KIND)
 } Baton__V1__EventKind;
 
@@ -511,6 +604,14 @@ struct  Baton__V1__Runner
    * It understands actor commands.
    */
   protobuf_c_boolean takes_actors;
+  /*
+   * Somebody cordoned it: it gets no new actors, and stays.
+   */
+  protobuf_c_boolean cordoned;
+  /*
+   * Somebody cancelled its order for this target version: no upgrade to it orders the runner again; 0 when none did.
+   */
+  uint32_t exempt_from_target;
   Baton__V1__Runner__ExitCodePresenceCase exit_code_presence_case;
   union {
     /*
@@ -521,7 +622,7 @@ struct  Baton__V1__Runner
 };
 #define BATON__V1__RUNNER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__runner__descriptor) \
-    , 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, BATON__V1__RUNNER_PHASE__RUNNER_PHASE_UNSPECIFIED, BATON__V1__RUNNER_LINK__RUNNER_LINK_UNSPECIFIED, 0, 0, NULL, 0,NULL, 0, 0, 0, BATON__V1__RUNNER_END__RUNNER_END_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, 0, BATON__V1__RUNNER__EXIT_CODE_PRESENCE__NOT_SET, {0} }
+    , 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, BATON__V1__RUNNER_PHASE__RUNNER_PHASE_UNSPECIFIED, BATON__V1__RUNNER_LINK__RUNNER_LINK_UNSPECIFIED, 0, 0, NULL, 0,NULL, 0, 0, 0, BATON__V1__RUNNER_END__RUNNER_END_UNSPECIFIED, 0, (char *)protobuf_c_empty_string, 0, 0, 0, BATON__V1__RUNNER__EXIT_CODE_PRESENCE__NOT_SET, {0} }
 
 
 /*
@@ -598,10 +699,22 @@ struct  Baton__V1__DrainOrder
    * How often a Stop for it was handed to the kernel.
    */
   uint32_t deliveries;
+  /*
+   * Whether the runner was offered to stay.
+   */
+  Baton__V1__WayBack way_back;
+  /*
+   * Who took it back, or wanted to; not set when nobody did.
+   */
+  Baton__V1__Peer *cancelled_by;
+  /*
+   * Why.
+   */
+  char *cancel_reason;
 };
 #define BATON__V1__DRAIN_ORDER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__drain_order__descriptor) \
-    , 0, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, BATON__V1__DRAIN_CAUSE__DRAIN_CAUSE_UNSPECIFIED, (char *)protobuf_c_empty_string, 0, NULL, BATON__V1__DRAIN_STATE__DRAIN_STATE_UNSPECIFIED, 0, 0, 0, 0, 0, 0, 0 }
+    , 0, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, BATON__V1__DRAIN_CAUSE__DRAIN_CAUSE_UNSPECIFIED, (char *)protobuf_c_empty_string, 0, NULL, BATON__V1__DRAIN_STATE__DRAIN_STATE_UNSPECIFIED, 0, 0, 0, 0, 0, 0, 0, BATON__V1__WAY_BACK__WAY_BACK_UNSPECIFIED, NULL, (char *)protobuf_c_empty_string }
 
 
 struct  Baton__V1__RunnerConfig__MetadataEntry
@@ -651,13 +764,55 @@ struct  Baton__V1__RunnerConfig
 
 
 typedef enum {
+  BATON__V1__SHARE__KIND__NOT_SET = 0,
+  BATON__V1__SHARE__KIND_COUNT = 1,
+  BATON__V1__SHARE__KIND_PERCENT = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(BATON__V1__SHARE__KIND__CASE)
+} Baton__V1__Share__KindCase;
+
+/*
+ * A number, or a share of a whole.
+ */
+struct  Baton__V1__Share
+{
+  ProtobufCMessage base;
+  Baton__V1__Share__KindCase kind_case;
+  union {
+    /*
+     * So many.
+     */
+    uint32_t count;
+    /*
+     * So much of it: 0 to 100.
+     */
+    uint32_t percent;
+  };
+};
+#define BATON__V1__SHARE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__share__descriptor) \
+    , BATON__V1__SHARE__KIND__NOT_SET, {0} }
+
+
+typedef enum {
   BATON__V1__NORMAL_RUNNERS__DRAIN_ON_VERSION_UPGRADE_PRESENCE__NOT_SET = 0,
   BATON__V1__NORMAL_RUNNERS__DRAIN_ON_VERSION_UPGRADE_PRESENCE_DRAIN_ON_VERSION_UPGRADE = 1
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(BATON__V1__NORMAL_RUNNERS__DRAIN_ON_VERSION_UPGRADE_PRESENCE__CASE)
 } Baton__V1__NormalRunners__DrainOnVersionUpgradePresenceCase;
 
+typedef enum {
+  BATON__V1__NORMAL_RUNNERS__MIN_HEALTHY_PRESENCE__NOT_SET = 0,
+  BATON__V1__NORMAL_RUNNERS__MIN_HEALTHY_PRESENCE_MIN_HEALTHY_MS = 11
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(BATON__V1__NORMAL_RUNNERS__MIN_HEALTHY_PRESENCE__CASE)
+} Baton__V1__NormalRunners__MinHealthyPresenceCase;
+
+typedef enum {
+  BATON__V1__NORMAL_RUNNERS__HOLD_TIMEOUT_PRESENCE__NOT_SET = 0,
+  BATON__V1__NORMAL_RUNNERS__HOLD_TIMEOUT_PRESENCE_HOLD_TIMEOUT_MS = 15
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(BATON__V1__NORMAL_RUNNERS__HOLD_TIMEOUT_PRESENCE__CASE)
+} Baton__V1__NormalRunners__HoldTimeoutPresenceCase;
+
 /*
- * Settings of a pool of normal runners. Fields 8 to 31 are kept for gates and pacing.
+ * Settings of a pool of normal runners. Fields 8, 9 and 16 to 31 are kept for what comes.
  */
 struct  Baton__V1__NormalRunners
 {
@@ -687,6 +842,24 @@ struct  Baton__V1__NormalRunners
    * After running this long an actor counts as well: its next try is a first one again: 100 to 86400000; 0 is 10 minutes.
    */
   uint64_t actor_retry_reset_ms;
+  /*
+   * How an upgrade goes where the fields below do not say.
+   */
+  Baton__V1__Strategy strategy;
+  /*
+   * Room.
+   */
+  Baton__V1__Capacity capacity;
+  /*
+   * With CAPACITY_WAIT: the slots that must stay ready; a percentage is of the slots there were when the upgrade began and is
+   * rounded up. Not set is all of them.
+   */
+  Baton__V1__Share *min_available;
+  /*
+   * Pace: how many of the pool's runners may drain at once, for whatever cause: at least 1; a percentage is rounded down. Not set
+   * is as the strategy says.
+   */
+  Baton__V1__Share *max_draining;
   Baton__V1__NormalRunners__DrainOnVersionUpgradePresenceCase drain_on_version_upgrade_presence_case;
   union {
     /*
@@ -694,10 +867,24 @@ struct  Baton__V1__NormalRunners
      */
     protobuf_c_boolean drain_on_version_upgrade;
   };
+  Baton__V1__NormalRunners__MinHealthyPresenceCase min_healthy_presence_case;
+  union {
+    /*
+     * 0 (at once) to 86400000 (a day).
+     */
+    uint64_t min_healthy_ms;
+  };
+  Baton__V1__NormalRunners__HoldTimeoutPresenceCase hold_timeout_presence_case;
+  union {
+    /*
+     * 0 (never) or 1000 to 604800000 (a week), and greater than `min_healthy_ms`.
+     */
+    uint64_t hold_timeout_ms;
+  };
 };
 #define BATON__V1__NORMAL_RUNNERS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__normal_runners__descriptor) \
-    , 0, 0, 0, 0, 0, 0, BATON__V1__NORMAL_RUNNERS__DRAIN_ON_VERSION_UPGRADE_PRESENCE__NOT_SET, {0} }
+    , 0, 0, 0, 0, 0, 0, BATON__V1__STRATEGY__STRATEGY_UNSPECIFIED, BATON__V1__CAPACITY__CAPACITY_UNSPECIFIED, NULL, NULL, BATON__V1__NORMAL_RUNNERS__DRAIN_ON_VERSION_UPGRADE_PRESENCE__NOT_SET, {0}, BATON__V1__NORMAL_RUNNERS__MIN_HEALTHY_PRESENCE__NOT_SET, {0}, BATON__V1__NORMAL_RUNNERS__HOLD_TIMEOUT_PRESENCE__NOT_SET, {0} }
 
 
 /*
@@ -742,10 +929,18 @@ struct  Baton__V1__VersionSummary
    * Slots of the ready ones that are free.
    */
   uint64_t remaining_slots;
+  /*
+   * Ready runners whose order for the present target somebody cancelled.
+   */
+  uint32_t exempt;
+  /*
+   * Actors on the draining ones.
+   */
+  uint64_t draining_actors;
 };
 #define BATON__V1__VERSION_SUMMARY__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__version_summary__descriptor) \
-    , 0, 0, 0, 0, 0, 0 }
+    , 0, 0, 0, 0, 0, 0, 0, 0 }
 
 
 /*
@@ -827,10 +1022,70 @@ struct  Baton__V1__Pool
    * Its actors.
    */
   Baton__V1__ActorCounts *actors;
+  /*
+   * The version that somebody set as its target; not set is automatic.
+   */
+  Baton__V1__Pin *pin;
+  /*
+   * An upgrade that a gate holds back; not set when none does.
+   */
+  Baton__V1__HeldUpgrade *held_upgrade;
 };
 #define BATON__V1__POOL__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__pool__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, NULL, 0, 0, 0,NULL, 0, NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, NULL, 0, 0, 0,NULL, 0, NULL, NULL, NULL }
+
+
+/*
+ * A target that somebody set.
+ */
+struct  Baton__V1__Pin
+{
+  ProtobufCMessage base;
+  /*
+   * Which version.
+   */
+  uint32_t version;
+  /*
+   * Who.
+   */
+  Baton__V1__Peer *who;
+  /*
+   * Why, for people.
+   */
+  char *reason;
+  /*
+   * When.
+   */
+  uint64_t at_ms;
+};
+#define BATON__V1__PIN__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__pin__descriptor) \
+    , 0, NULL, (char *)protobuf_c_empty_string, 0 }
+
+
+/*
+ * An upgrade that a gate holds back. PlanUpgrade says which and whom.
+ */
+struct  Baton__V1__HeldUpgrade
+{
+  ProtobufCMessage base;
+  /*
+   * The version that the held runners would leave for.
+   */
+  uint32_t goal_version;
+  /*
+   * For how long nothing of it has moved; 0 while it does.
+   */
+  uint64_t held_ms;
+  /*
+   * It was held for `hold_timeout_ms`: nobody leaves for this goal any more.
+   */
+  protobuf_c_boolean abandoned;
+};
+#define BATON__V1__HELD_UPGRADE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__held_upgrade__descriptor) \
+    , 0, 0, 0 }
 
 
 /*
@@ -1088,6 +1343,25 @@ Baton__V1__RunnerConfig *
 void   baton__v1__runner_config__free_unpacked
                      (Baton__V1__RunnerConfig *message,
                       ProtobufCAllocator *allocator);
+/* Baton__V1__Share methods */
+void   baton__v1__share__init
+                     (Baton__V1__Share         *message);
+size_t baton__v1__share__get_packed_size
+                     (const Baton__V1__Share   *message);
+size_t baton__v1__share__pack
+                     (const Baton__V1__Share   *message,
+                      uint8_t             *out);
+size_t baton__v1__share__pack_to_buffer
+                     (const Baton__V1__Share   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__Share *
+       baton__v1__share__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__share__free_unpacked
+                     (Baton__V1__Share *message,
+                      ProtobufCAllocator *allocator);
 /* Baton__V1__NormalRunners methods */
 void   baton__v1__normal_runners__init
                      (Baton__V1__NormalRunners         *message);
@@ -1182,6 +1456,44 @@ Baton__V1__Pool *
                       const uint8_t       *data);
 void   baton__v1__pool__free_unpacked
                      (Baton__V1__Pool *message,
+                      ProtobufCAllocator *allocator);
+/* Baton__V1__Pin methods */
+void   baton__v1__pin__init
+                     (Baton__V1__Pin         *message);
+size_t baton__v1__pin__get_packed_size
+                     (const Baton__V1__Pin   *message);
+size_t baton__v1__pin__pack
+                     (const Baton__V1__Pin   *message,
+                      uint8_t             *out);
+size_t baton__v1__pin__pack_to_buffer
+                     (const Baton__V1__Pin   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__Pin *
+       baton__v1__pin__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__pin__free_unpacked
+                     (Baton__V1__Pin *message,
+                      ProtobufCAllocator *allocator);
+/* Baton__V1__HeldUpgrade methods */
+void   baton__v1__held_upgrade__init
+                     (Baton__V1__HeldUpgrade         *message);
+size_t baton__v1__held_upgrade__get_packed_size
+                     (const Baton__V1__HeldUpgrade   *message);
+size_t baton__v1__held_upgrade__pack
+                     (const Baton__V1__HeldUpgrade   *message,
+                      uint8_t             *out);
+size_t baton__v1__held_upgrade__pack_to_buffer
+                     (const Baton__V1__HeldUpgrade   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__HeldUpgrade *
+       baton__v1__held_upgrade__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__held_upgrade__free_unpacked
+                     (Baton__V1__HeldUpgrade *message,
                       ProtobufCAllocator *allocator);
 /* Baton__V1__ActorCounts methods */
 void   baton__v1__actor_counts__init
@@ -1298,6 +1610,9 @@ typedef void (*Baton__V1__RunnerConfig__MetadataEntry_Closure)
 typedef void (*Baton__V1__RunnerConfig_Closure)
                  (const Baton__V1__RunnerConfig *message,
                   void *closure_data);
+typedef void (*Baton__V1__Share_Closure)
+                 (const Baton__V1__Share *message,
+                  void *closure_data);
 typedef void (*Baton__V1__NormalRunners_Closure)
                  (const Baton__V1__NormalRunners *message,
                   void *closure_data);
@@ -1312,6 +1627,12 @@ typedef void (*Baton__V1__TargetChange_Closure)
                   void *closure_data);
 typedef void (*Baton__V1__Pool_Closure)
                  (const Baton__V1__Pool *message,
+                  void *closure_data);
+typedef void (*Baton__V1__Pin_Closure)
+                 (const Baton__V1__Pin *message,
+                  void *closure_data);
+typedef void (*Baton__V1__HeldUpgrade_Closure)
+                 (const Baton__V1__HeldUpgrade *message,
                   void *closure_data);
 typedef void (*Baton__V1__ActorCounts_Closure)
                  (const Baton__V1__ActorCounts *message,
@@ -1339,6 +1660,9 @@ extern const ProtobufCEnumDescriptor    baton__v1__runner_link__descriptor;
 extern const ProtobufCEnumDescriptor    baton__v1__runner_end__descriptor;
 extern const ProtobufCEnumDescriptor    baton__v1__drain_cause__descriptor;
 extern const ProtobufCEnumDescriptor    baton__v1__drain_state__descriptor;
+extern const ProtobufCEnumDescriptor    baton__v1__way_back__descriptor;
+extern const ProtobufCEnumDescriptor    baton__v1__strategy__descriptor;
+extern const ProtobufCEnumDescriptor    baton__v1__capacity__descriptor;
 extern const ProtobufCEnumDescriptor    baton__v1__target_cause__descriptor;
 extern const ProtobufCEnumDescriptor    baton__v1__event_kind__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__peer__descriptor;
@@ -1347,11 +1671,14 @@ extern const ProtobufCMessageDescriptor baton__v1__runner__metadata_entry__descr
 extern const ProtobufCMessageDescriptor baton__v1__drain_order__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__runner_config__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__runner_config__metadata_entry__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__share__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__normal_runners__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__serverless_runners__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__version_summary__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__target_change__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__pool__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__pin__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__held_upgrade__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__actor_counts__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__namespace__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__decision__descriptor;

@@ -28,6 +28,8 @@ typedef struct Baton__V1__Detach Baton__V1__Detach;
 typedef struct Baton__V1__Registered Baton__V1__Registered;
 typedef struct Baton__V1__HeartbeatAck Baton__V1__HeartbeatAck;
 typedef struct Baton__V1__Stop Baton__V1__Stop;
+typedef struct Baton__V1__StopCancelled Baton__V1__StopCancelled;
+typedef struct Baton__V1__StopCancelledAnswer Baton__V1__StopCancelledAnswer;
 typedef struct Baton__V1__Close Baton__V1__Close;
 typedef struct Baton__V1__ActorCheckpoint Baton__V1__ActorCheckpoint;
 typedef struct Baton__V1__ActorCommands Baton__V1__ActorCommands;
@@ -49,6 +51,24 @@ typedef struct Baton__V1__AckEvents Baton__V1__AckEvents;
 
 /* --- enums --- */
 
+/*
+ * What.
+ */
+typedef enum _Baton__V1__StopCancelledAnswer__Answer {
+  /*
+   * Not set; refused.
+   */
+  BATON__V1__STOP_CANCELLED_ANSWER__ANSWER__ANSWER_UNSPECIFIED = 0,
+  /*
+   * It takes work again; its order is cancelled.
+   */
+  BATON__V1__STOP_CANCELLED_ANSWER__ANSWER__ANSWER_RESUMED = 1,
+  /*
+   * It has begun to end (a wrapper has sent SIGTERM): the order goes on. Of an order that is cancelled already it means Stopping.
+   */
+  BATON__V1__STOP_CANCELLED_ANSWER__ANSWER__ANSWER_TOO_LATE = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(BATON__V1__STOP_CANCELLED_ANSWER__ANSWER)
+} Baton__V1__StopCancelledAnswer__Answer;
 /*
  * Why.
  */
@@ -126,12 +146,13 @@ typedef enum {
   BATON__V1__ATTACH_REQUEST__MESSAGE_STOPPING = 4,
   BATON__V1__ATTACH_REQUEST__MESSAGE_DETACH = 5,
   BATON__V1__ATTACH_REQUEST__MESSAGE_ACTOR_EVENTS = 6,
-  BATON__V1__ATTACH_REQUEST__MESSAGE_ACK_COMMANDS = 7
+  BATON__V1__ATTACH_REQUEST__MESSAGE_ACK_COMMANDS = 7,
+  BATON__V1__ATTACH_REQUEST__MESSAGE_STOP_CANCELLED_ANSWER = 8
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(BATON__V1__ATTACH_REQUEST__MESSAGE__CASE)
 } Baton__V1__AttachRequest__MessageCase;
 
 /*
- * What a runner says. Fields 8 to 15 are kept for the answer to a cancelled Stop.
+ * What a runner says. Fields 9 to 15 are kept for what comes.
  */
 struct  Baton__V1__AttachRequest
 {
@@ -166,6 +187,10 @@ struct  Baton__V1__AttachRequest
      * Commands have arrived.
      */
     Baton__V1__AckCommands *ack_commands;
+    /*
+     * The answer to each StopCancelled.
+     */
+    Baton__V1__StopCancelledAnswer *stop_cancelled_answer;
   };
 };
 #define BATON__V1__ATTACH_REQUEST__INIT \
@@ -180,12 +205,13 @@ typedef enum {
   BATON__V1__ATTACH_RESPONSE__MESSAGE_STOP = 3,
   BATON__V1__ATTACH_RESPONSE__MESSAGE_CLOSE = 4,
   BATON__V1__ATTACH_RESPONSE__MESSAGE_ACTOR_COMMANDS = 5,
-  BATON__V1__ATTACH_RESPONSE__MESSAGE_ACK_EVENTS = 6
+  BATON__V1__ATTACH_RESPONSE__MESSAGE_ACK_EVENTS = 6,
+  BATON__V1__ATTACH_RESPONSE__MESSAGE_STOP_CANCELLED = 7
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(BATON__V1__ATTACH_RESPONSE__MESSAGE__CASE)
 } Baton__V1__AttachResponse__MessageCase;
 
 /*
- * What the daemon says. Fields 7 to 15 are kept for a cancelled Stop.
+ * What the daemon says. Fields 8 to 15 are kept for what comes.
  */
 struct  Baton__V1__AttachResponse
 {
@@ -216,6 +242,10 @@ struct  Baton__V1__AttachResponse
      * Actor events are durable, or are refused.
      */
     Baton__V1__AckEvents *ack_events;
+    /*
+     * The Stop is taken back, if the runner can stay.
+     */
+    Baton__V1__StopCancelled *stop_cancelled;
   };
 };
 #define BATON__V1__ATTACH_RESPONSE__INIT \
@@ -429,7 +459,7 @@ struct  Baton__V1__HeartbeatAck
 
 
 /*
- * The runner must leave. The same order may be sent again; it means the same.
+ * The runner must leave. The same order may be sent again; it means the same, with the time that is left then.
  */
 struct  Baton__V1__Stop
 {
@@ -458,6 +488,47 @@ struct  Baton__V1__Stop
 #define BATON__V1__STOP__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__stop__descriptor) \
     , 0, BATON__V1__DRAIN_CAUSE__DRAIN_CAUSE_UNSPECIFIED, (char *)protobuf_c_empty_string, 0, 0 }
+
+
+/*
+ * The order is taken back: stay, if nothing has been ended that cannot be begun again. Sent at every resume until it is answered.
+ * A Registered whose decision says READY takes back every Stop before it as well.
+ */
+struct  Baton__V1__StopCancelled
+{
+  ProtobufCMessage base;
+  /*
+   * Which order; the runner answers with it, also when it has not seen its Stop.
+   */
+  uint64_t order_id;
+  /*
+   * Why, as a sentence.
+   */
+  char *reason;
+};
+#define BATON__V1__STOP_CANCELLED__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__stop_cancelled__descriptor) \
+    , 0, (char *)protobuf_c_empty_string }
+
+
+/*
+ * Whether the runner stays.
+ */
+struct  Baton__V1__StopCancelledAnswer
+{
+  ProtobufCMessage base;
+  /*
+   * Which order.
+   */
+  uint64_t order_id;
+  /*
+   * What.
+   */
+  Baton__V1__StopCancelledAnswer__Answer answer;
+};
+#define BATON__V1__STOP_CANCELLED_ANSWER__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__stop_cancelled_answer__descriptor) \
+    , 0, BATON__V1__STOP_CANCELLED_ANSWER__ANSWER__ANSWER_UNSPECIFIED }
 
 
 /*
@@ -1016,6 +1087,44 @@ Baton__V1__Stop *
 void   baton__v1__stop__free_unpacked
                      (Baton__V1__Stop *message,
                       ProtobufCAllocator *allocator);
+/* Baton__V1__StopCancelled methods */
+void   baton__v1__stop_cancelled__init
+                     (Baton__V1__StopCancelled         *message);
+size_t baton__v1__stop_cancelled__get_packed_size
+                     (const Baton__V1__StopCancelled   *message);
+size_t baton__v1__stop_cancelled__pack
+                     (const Baton__V1__StopCancelled   *message,
+                      uint8_t             *out);
+size_t baton__v1__stop_cancelled__pack_to_buffer
+                     (const Baton__V1__StopCancelled   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__StopCancelled *
+       baton__v1__stop_cancelled__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__stop_cancelled__free_unpacked
+                     (Baton__V1__StopCancelled *message,
+                      ProtobufCAllocator *allocator);
+/* Baton__V1__StopCancelledAnswer methods */
+void   baton__v1__stop_cancelled_answer__init
+                     (Baton__V1__StopCancelledAnswer         *message);
+size_t baton__v1__stop_cancelled_answer__get_packed_size
+                     (const Baton__V1__StopCancelledAnswer   *message);
+size_t baton__v1__stop_cancelled_answer__pack
+                     (const Baton__V1__StopCancelledAnswer   *message,
+                      uint8_t             *out);
+size_t baton__v1__stop_cancelled_answer__pack_to_buffer
+                     (const Baton__V1__StopCancelledAnswer   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__StopCancelledAnswer *
+       baton__v1__stop_cancelled_answer__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__stop_cancelled_answer__free_unpacked
+                     (Baton__V1__StopCancelledAnswer *message,
+                      ProtobufCAllocator *allocator);
 /* Baton__V1__Close methods */
 void   baton__v1__close__init
                      (Baton__V1__Close         *message);
@@ -1374,6 +1483,12 @@ typedef void (*Baton__V1__HeartbeatAck_Closure)
 typedef void (*Baton__V1__Stop_Closure)
                  (const Baton__V1__Stop *message,
                   void *closure_data);
+typedef void (*Baton__V1__StopCancelled_Closure)
+                 (const Baton__V1__StopCancelled *message,
+                  void *closure_data);
+typedef void (*Baton__V1__StopCancelledAnswer_Closure)
+                 (const Baton__V1__StopCancelledAnswer *message,
+                  void *closure_data);
 typedef void (*Baton__V1__Close_Closure)
                  (const Baton__V1__Close *message,
                   void *closure_data);
@@ -1463,6 +1578,9 @@ extern const ProtobufCMessageDescriptor baton__v1__detach__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__registered__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__heartbeat_ack__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__stop__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__stop_cancelled__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__stop_cancelled_answer__descriptor;
+extern const ProtobufCEnumDescriptor    baton__v1__stop_cancelled_answer__answer__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__close__descriptor;
 extern const ProtobufCEnumDescriptor    baton__v1__close__cause__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__actor_checkpoint__descriptor;
