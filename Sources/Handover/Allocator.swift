@@ -39,7 +39,9 @@ package enum Allocator {
   }
 
   private static func precedes(_ a: Version, _ b: Version, _ target: Version?) -> Bool {
-    func rank(_ version: Version) -> Int { version == target ? 0 : target.map { version > $0 } ?? false ? 2 : 1 }
+    func rank(_ version: Version) -> Int {
+      version == target ? 0 : target.map { version > $0 } ?? false ? 2 : 1
+    }
     return rank(a) == rank(b) ? a > b : rank(a) < rank(b)
   }
 }

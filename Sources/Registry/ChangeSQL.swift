@@ -30,7 +30,8 @@ enum ChangeSQL {
     SELECT id FROM pools INDEXED BY pools_due WHERE plan_due_ns IS NOT NULL AND plan_due_ns <= ?
     ORDER BY plan_due_ns, id LIMIT ?
     """
-  static let nextPoolDue = "SELECT min(plan_due_ns) FROM pools INDEXED BY pools_due WHERE plan_due_ns IS NOT NULL"
+  static let nextPoolDue =
+    "SELECT min(plan_due_ns) FROM pools INDEXED BY pools_due WHERE plan_due_ns IS NOT NULL"
   static let previousTarget = """
     SELECT version FROM target_changes WHERE pool_id = ?1 AND version <> ?2 ORDER BY id DESC LIMIT 1
     """
@@ -100,7 +101,8 @@ enum ChangeSQL {
     ORDER BY version, used_slots, id LIMIT 1
     """
   static let endRunner = """
-    UPDATE runners SET phase = ?, link = NULL, silent = 0, recallable = 0, ended_at_ms = ?, end_cause = ?, drain_order_id = ?,
+    UPDATE runners SET phase = ?, link = NULL, silent = 0, recallable = 0, ended_at_ms = ?, end_cause = ?,
+      drain_order_id = coalesce(?, drain_order_id),
       exit_code = ?, detach_reason = ?
     WHERE id = ?
     """
@@ -125,7 +127,7 @@ enum ChangeSQL {
   /// Open orders of an upgrade that have not been offered a way back.
   static let recallableOrders = """
     SELECT \(OrderRecord.columns) FROM drain_orders o INDEXED BY drain_orders_open
-      JOIN drain_terms t ON t.id = o.terms_id JOIN runners r ON r.id = o.runner_id
+      CROSS JOIN drain_terms t ON t.id = o.terms_id CROSS JOIN runners r ON r.id = o.runner_id
     WHERE o.state <= 3 AND t.pool_id = ? AND r.version = ? AND r.recallable = 1 ORDER BY o.id
     """
   static let markCancelled = """

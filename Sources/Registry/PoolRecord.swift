@@ -101,7 +101,8 @@ struct VersionCounts: Hashable {
       ready >= readyAttached && readyAttached >= readyAttachedAuthorized && readyAttachedAuthorized >= 0
         && draining >= drainingAttached && drainingAttached >= 0 && readyFreeSlots >= 0
         && readySlots >= readyFreeSlots && servingFreeSlots >= 0 && servingSlots >= servingFreeSlots
-        && exempt >= 0 && ready >= exempt && recallable >= 0 && draining >= recallable && drainingUsedSlots >= 0,
+        && exempt >= 0 && ready >= exempt && recallable >= 0 && draining >= recallable
+        && drainingUsedSlots >= 0,
       "counters of version \(version) do not add up: \(self)")
   }
 
@@ -178,7 +179,8 @@ final class PoolRecord {
 
   /// Without gates, pace, pin and memory only the coming and going of runners changes a plan, never their actors.
   private var looksAtSlots: Bool {
-    control.pin != nil || control.memory != PoolMemory() || (config?.upgradePolicy ?? .immediate) != .immediate
+    control.pin != nil || control.memory != PoolMemory()
+      || (config?.upgradePolicy ?? .immediate) != .immediate
   }
 
   /// An exemption is from one target: a new one ends it.
@@ -220,6 +222,13 @@ final class PoolRecord {
     if new.isQueued { actors.queued += 1 }
     areActorsChanged = true
     if queued != actors.queued, !isStale { isStale = looksAtSlots }
+  }
+
+  /// Its rows are as it is.
+  func written() {
+    isChanged = false
+    areActorsChanged = false
+    changedVersions.removeAll(keepingCapacity: true)
   }
 
   /// Whose word moves this pool's target, supersedes its runners and changes its config.

@@ -8,8 +8,8 @@ enum QuerySQL {
   private static let runnerColumns = """
     r.id, n.name, p.name, r.key, r.version, r.total_slots, r.phase, r.link, r.silent, r.ends_with_process,
     r.uid, r.gid, r.pid, r.program, r.metadata, r.registered_at_ms, r.link_changed_at_ms, r.ended_at_ms,
-    r.end_cause, coalesce(r.drain_order_id, (
-      SELECT o.id FROM drain_orders o WHERE o.runner_id = r.id AND o.state <= 3)),
+    r.end_cause, coalesce((
+      SELECT o.id FROM drain_orders o WHERE o.runner_id = r.id AND o.state <= 3), r.drain_order_id),
     r.exit_code, r.detach_reason, r.takes_actors, max(0, r.free_slots), r.cordoned,
     (SELECT x.version FROM target_changes x WHERE x.id = r.exempt_change AND x.id = p.target_change_id)
     """

@@ -10,7 +10,9 @@ extension SQLiteReader {
     .refused(Refusal(.failedPrecondition, "explain"))
   }
 
-  func history(_ namespace: String?, _ name: String?, _ page: Page) throws(DatabaseError) -> QueryAnswer.Content {
+  func history(_ namespace: String?, _ name: String?, _ page: Page) throws(DatabaseError)
+    -> QueryAnswer.Content
+  {
     .refused(Refusal(.failedPrecondition, "history"))
   }
 }

@@ -9,7 +9,8 @@ extension SQLiteStore {
   private static let headsAtOnce = 128
 
   func timePassed() throws(DatabaseError) -> Outcome {
-    for id in try statements.poolsDue.all(work.now.nanoseconds, Self.duePerTransaction, read: { $0.int64(0) }) {
+    for id in try statements.poolsDue.all(work.now.nanoseconds, Self.duePerTransaction, read: { $0.int64(0) })
+    {
       try pool(id).isStale = true
     }
     let due = try actors.dueNow.all(work.now.nanoseconds, Self.duePerTransaction) { ActorID($0.int64(0)) }

@@ -7,12 +7,14 @@ extension SQLiteStore {
   ) throws(DatabaseError) -> Outcome {
     guard let pool = try pool(named: name), let config = pool.config else {
       return .refused(
-        .notFound, "pool \(name) does not exist; it comes with its config (baton config put) or its first runner")
+        .notFound,
+        "pool \(name) does not exist; it comes with its config (baton config put) or its first runner")
     }
     if let refusal = mayNotChange(pool, who) { return .failure(refusal) }
     if case .serverless = config.kind {
       return .refused(
-        .failedPrecondition, "pool \(name) is serverless: its runners end by themselves, no target drains them")
+        .failedPrecondition,
+        "pool \(name) is serverless: its runners end by themselves, no target drains them")
     }
     let version: Version?
     switch wish {
@@ -23,7 +25,8 @@ extension SQLiteStore {
         let previous = try statements.previousTarget.first(pool.id, target.number, read: { $0.version(0) })
       else {
         return .refused(
-          .failedPrecondition, "pool \(name) has had no other target version: name one (baton pin \(name.name) VERSION)")
+          .failedPrecondition,
+          "pool \(name) has had no other target version: name one (baton pin \(name.name) VERSION)")
       }
       version = previous
     }
@@ -111,7 +114,8 @@ extension SQLiteStore {
       }
       guard order.state.isOpen else {
         return .refused(
-          .failedPrecondition, "drain order \(id) has ended already (\(order.state.word)): nothing is left to do")
+          .failedPrecondition,
+          "drain order \(id) has ended already (\(order.state.word)): nothing is left to do")
       }
       return .success(order)
     case .runner(let id):

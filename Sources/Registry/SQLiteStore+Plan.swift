@@ -89,7 +89,8 @@ extension SQLiteStore {
     _ plan: Plan, of pool: PoolRecord, who: Peer, newcomer: RunnerRecord?
   ) throws(DatabaseError) -> OpenOrder? {
     guard let retirement = plan.retirement, let target = plan.target else { return nil }
-    let pin = pool.control.pin.map { $0.reason.isEmpty ? " (set by hand)" : " (set by hand: \($0.reason))" } ?? ""
+    let pin =
+      pool.control.pin.map { $0.reason.isEmpty ? " (set by hand)" : " (set by hand: \($0.reason))" } ?? ""
     let terms = newTerms(
       pool, cause: .versionUpgrade, reason: "version \(target) is the target of \(pool.name)\(pin)",
       graceMilliseconds: 0)

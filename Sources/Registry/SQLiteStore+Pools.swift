@@ -41,7 +41,8 @@ extension SQLiteStore {
       throw DatabaseError(code: .internalError, message: "a new pool has no id")
     }
     let pool = PoolRecord(
-      id: id, namespaceID: namespaceID, name: name, now: work.now.nanoseconds, config: nil, ownerUID: nil, target: nil,
+      id: id, namespaceID: namespaceID, name: name, now: work.now.nanoseconds, config: nil, ownerUID: nil,
+      target: nil,
       targetChangeID: nil, versions: [])
     work.pools[id] = pool
     work.poolIDs[name] = id

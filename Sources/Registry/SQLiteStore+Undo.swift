@@ -4,7 +4,8 @@ import Handover
 extension SQLiteStore {
   /// Orders that an earlier target gave and the present one does not ask for.
   func recall(_ version: Version, of pool: PoolRecord) throws(DatabaseError) {
-    let reason = pool.target.map { "version \($0.version) is the target of \(pool.name)" } ?? "no target asks for it"
+    let reason =
+      pool.target.map { "version \($0.version) is the target of \(pool.name)" } ?? "no target asks for it"
     var told: [StopAcknowledgement] = []
     for order in try statements.recallableOrders.all(pool.id, version.number, read: { OrderRecord($0) }) {
       var runner = try runner(of: order)
@@ -160,7 +161,8 @@ extension SQLiteStore {
       "drain order \(order.id) cannot be cancelled: runner \(order.runner) leaves on its own word; stop whoever told it to"
     case .tooLate:
       "drain order \(order.id) cannot be cancelled: runner \(order.runner) answered that it has begun to end"
-    case .hasEnded(let state): "drain order \(order.id) has ended already (\(state.word)): nothing is left to cancel"
+    case .hasEnded(let state):
+      "drain order \(order.id) has ended already (\(state.word)): nothing is left to cancel"
     }
   }
 }

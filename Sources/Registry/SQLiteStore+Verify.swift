@@ -89,7 +89,7 @@ extension SQLiteStore {
     (
       "runners that could be recalled from no upgrade",
       """
-      SELECT r.id FROM runners r WHERE r.recallable <> EXISTS (
+      SELECT r.id FROM runners r WHERE r.recallable AND NOT EXISTS (
         SELECT 1 FROM drain_orders o JOIN drain_terms t ON t.id = o.terms_id
         WHERE o.runner_id = r.id AND o.state <= 3 AND t.cause = 1 AND o.way_back IS NULL)
       """

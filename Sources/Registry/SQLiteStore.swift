@@ -84,6 +84,7 @@ package final class SQLiteStore: Store {
       try nameFleet(newFleetID)
       try startLiving()
       try settle()
+      try writePools()
       return try snapshot()
     }
   }
@@ -103,6 +104,8 @@ package final class SQLiteStore: Store {
         results.append(try perform(mutation))
         try settle()
       }
+      // What is due next is read from the rows.
+      try writePools()
       if !work.commanded.isEmpty { work.consequences.append(.commandsIssued(work.commanded.sorted())) }
       return CommittedBatch(
         results: results, consequences: work.consequences, revision: Revision(work.ledger.lastRevision),
@@ -225,9 +228,7 @@ package final class SQLiteStore: Store {
   }
 
   private func writeWork() throws(DatabaseError) {
-    // By id: the same changes write the same pages in the same order, whatever the seed of the process's
-    // hashes.
-    for (_, pool) in work.pools.sorted(by: { $0.key < $1.key }) { try write(pool) }
+    try writePools()
     guard work.ledger != ledger || isUnproven else { return }
     if isUnproven {
       // SQLite leaves a page alone that would be written as it is.
@@ -236,6 +237,14 @@ package final class SQLiteStore: Store {
       try write(other)
     }
     try write(work.ledger)
+  }
+
+  /// By id: the same changes write the same pages in the same order, whatever the seed of the process's hashes.
+  private func writePools() throws(DatabaseError) {
+    for (_, pool) in work.pools.sorted(by: { $0.key < $1.key }) {
+      try write(pool)
+      pool.written()
+    }
   }
 
   private func write(_ ledger: Ledger) throws(DatabaseError) {

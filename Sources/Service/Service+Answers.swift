@@ -93,7 +93,8 @@ extension Service {
     case .actor(let actor): self.answer(call, actor, isCreated: false, revision, now)
     case .actors(let page): self.answer(call, page, revision, now)
     case .refused(let refusal): fail(call, Status(refusal), now)
-    case .events, .commands, .plan, .explanation, .history: preconditionFailure("\(call.method) was answered with \(answer.content)")
+    case .events, .commands, .plan, .explanation, .history:
+      preconditionFailure("\(call.method) was answered with \(answer.content)")
     }
   }
 

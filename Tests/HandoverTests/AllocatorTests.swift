@@ -49,7 +49,7 @@ private func candidates(_ text: String) -> [Allocator.Candidate] {
       Allocator.order(versions, target: target.flatMap { Version($0) }, fallsBack: fallsBack).map(\.number)
     }
     #expect(order(3, false) == [3])
-    #expect(order(3, true) == [3, 4, 2, 1])
+    #expect(order(3, true) == [3, 2, 1, 4])
     #expect(order(9, false) == [])
     #expect(order(9, true) == [4, 3, 2, 1])
     #expect(order(nil, false) == [])

@@ -7,6 +7,7 @@ import Testing
 final class ActorFleet {
   let fleet = try! Fleet()
   private var lastIndex: Int64 = 0
+  private var attachments: [RunnerID: Handover.Attachment] = [:]
 
   /// What the last change meant for those who are connected.
   private(set) var consequences: [Consequence] = []
@@ -60,7 +61,9 @@ final class ActorFleet {
     guard case .success(.registered(let admission)) = try apply(.register(registration), location) else {
       throw Fleet.Unexpected(content: .refused(Refusal(.aborted, "\(registration)")))
     }
-    return Attachment(runner: admission.runner, id: registration.attachment)
+    let attachment = Attachment(runner: admission.runner, id: registration.attachment)
+    attachments[admission.runner] = attachment
+    return attachment
   }
 
   @discardableResult
@@ -152,6 +155,20 @@ final class ActorFleet {
     let actor = try self[id]
     #expect(actor.state == .running && actor.runner == runner.runner)
     return id
+  }
+
+  /// The runner that it was given to says that it runs.
+  func run(_ id: ActorID, _ location: SourceLocation = #_sourceLocation) throws {
+    try report(#require(try holder(of: id), sourceLocation: location), id, .running)
+  }
+
+  /// The runner that holds it says that it has stopped.
+  func stop(_ id: ActorID, _ location: SourceLocation = #_sourceLocation) throws {
+    try report(#require(try holder(of: id), sourceLocation: location), id, Self.ok)
+  }
+
+  private func holder(of id: ActorID) throws -> Handover.Attachment? {
+    try self[id].runner.flatMap { attachments[$0] }
   }
 
   static let ok = ActorReport.Kind.stopped(isOK: true, message: "")

@@ -103,31 +103,8 @@ struct Model {
       guard living(name).isEmpty else { return .failedPrecondition }
       pools[name] = Pool()
     case .drain(let command): return drain(command)
-    case .cancelDrain(.order(let id), _, let who):
-      guard let order = orders[id.rawValue] else { return .notFound }
-      guard order.state.isOpen else { return .failedPrecondition }
-      guard may(who.uid, pools[runners[order.runner]!.pool]!) else { return .permissionDenied }
-      guard order.cause == .versionUpgrade || order.cause == .operator else { return .failedPrecondition }
-      if order.isOffered { return nil }
-      guard canComeBack(id.rawValue) else { return .failedPrecondition }
-      runners[order.runner]!.exemptFrom = pools[runners[order.runner]!.pool]!.changes
-      takeBack(id.rawValue)
-      settle(runners[order.runner]!.pool)
-    case .stopCancelledAnswered(let attachment, let id, let answer):
-      guard notHeard(attachment) == nil, let order = orders[id.rawValue],
-        order.runner == attachment.runner.rawValue
-      else { return nil }
-      if order.state == .cancelled, answer == .tooLate, runners[order.runner]!.phase == .ready {
-        self.order([order.runner], .`self`, 0)
-      } else if order.state.isOpen, order.isOffered, !orders[id.rawValue]!.isTooLate {
-        if answer == .resumed, canComeBack(id.rawValue) {
-          orders[id.rawValue]!.state = .cancelled
-          runners[order.runner]!.phase = .ready
-        } else {
-          orders[id.rawValue]!.isTooLate = true
-        }
-      }
-      settle(runners[order.runner]!.pool)
+    case .cancelDrain(.order(let id), _, let who): return cancel(id.rawValue, who)
+    case .stopCancelledAnswered(let attachment, let id, let answer): answered(attachment, id.rawValue, answer)
     case .setTarget, .cordon, .cancelDrain, .changeDeadline:
       preconditionFailure("the planner's own tests have these: \(mutation)")
     // Actors have a model of their own: `ActorLife` for each, `Allocator` for their slots.
@@ -205,7 +182,8 @@ struct Model {
       let greater = attached.filter { $0.version > target && may($0.uid, pool) }.map(\.version).max()
       let isEmpty = !ready.contains { $0.version == target }
       let lower = ready.map(\.version).filter { $0 < target }.max()
-      let recallable = recallable(name).map { runners[orders[$0]!.runner]!.version }.filter { $0 != target }.max()
+      let recallable = recallable(name).map { runners[orders[$0]!.runner]!.version }.filter { $0 != target }
+        .max()
       if let greater {
         pools[name]!.target = greater
       } else if isEmpty, let heir = lower ?? recallable {
@@ -252,6 +230,38 @@ struct Model {
     guard orders[order]!.state == .ordered else { return orders[order]!.isOffered = true }
     orders[order]!.state = .cancelled
     runners[orders[order]!.runner]!.phase = .ready
+  }
+
+  private mutating func cancel(_ id: Int64, _ who: Peer) -> Refusal.Code? {
+    guard let order = orders[id] else { return .notFound }
+    guard order.state.isOpen else { return .failedPrecondition }
+    let pool = runners[order.runner]!.pool
+    guard may(who.uid, pools[pool]!) else { return .permissionDenied }
+    guard order.cause == .versionUpgrade || order.cause == .operator, !order.isTooLate else {
+      return .failedPrecondition
+    }
+    if order.isOffered { return nil }
+    guard canComeBack(id) else { return .failedPrecondition }
+    runners[order.runner]!.exemptFrom = pools[pool]!.changes
+    takeBack(id)
+    settle(pool)
+    return nil
+  }
+
+  private mutating func answered(_ attachment: Handover.Attachment, _ id: Int64, _ answer: Undo.Answer) {
+    guard notHeard(attachment) == nil, let order = orders[id], order.runner == attachment.runner.rawValue
+    else { return }
+    if order.state == .cancelled, answer == .tooLate, runners[order.runner]!.phase == .ready {
+      self.order([order.runner], .`self`, 0)
+    } else if order.state.isOpen, order.isOffered, !order.isTooLate {
+      if answer == .resumed, canComeBack(id) {
+        orders[id]!.state = .cancelled
+        runners[order.runner]!.phase = .ready
+      } else {
+        orders[id]!.isTooLate = true
+      }
+    }
+    settle(runners[order.runner]!.pool)
   }
 
   private func living(_ name: PoolName) -> [Int64] {

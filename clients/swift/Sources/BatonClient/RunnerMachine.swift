@@ -198,7 +198,8 @@ package struct RunnerMachine: Sendable {
       return [.actorEventsAnswered(acked: acked, refused: refused)]
     // Not what the protocol has here: a newer daemon's ways, and nothing of ours depends on it.
     case (.registered, .attached), (.heartbeatAck, .registering), (.stop, .registering),
-      (.actorCommands, .registering), (.ackEvents, .registering), (.stopCancelled, _), (.unknown, .registering),
+      (.actorCommands, .registering), (.ackEvents, .registering), (.stopCancelled, _),
+      (.unknown, .registering),
       (.unknown, .attached):
       return []
     }
