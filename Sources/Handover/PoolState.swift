@@ -40,7 +40,7 @@ package struct VersionFacts: Hashable, Sendable {
   package var healthySinceNanoseconds: Int64?
   /// Slots of the runners that serve: ready, attached, not silent, not cordoned.
   package var servingSlots: Int64
-  /// Of those, the free ones.
+  /// Of those, the free ones of runners that take actors, on whose user's word they may be given some.
   package var servingFreeSlots: Int64
   /// Ready runners whose order for the present target somebody cancelled.
   package var exempt: Int

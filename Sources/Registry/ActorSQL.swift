@@ -43,7 +43,8 @@ enum ActorSQL {
     """
   static let readStanding =
     """
-    SELECT version, phase, link, authorized, total_slots, used_slots, silent, cordoned, exempt_change, recallable
+    SELECT version, phase, link, authorized, total_slots, used_slots, silent, cordoned, exempt_change, recallable,
+      takes_actors
     FROM runners WHERE id = ? AND phase <= 2
     """
   static let takeSlot = "UPDATE runners SET used_slots = used_slots + 1, last_work_ns = ? WHERE id = ?"

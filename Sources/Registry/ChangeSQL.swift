@@ -153,7 +153,7 @@ enum ChangeSQL {
     """
   static let newOrders = """
     SELECT o.id, r.id, r.version, r.link, r.authorized, r.total_slots, r.used_slots, r.silent, r.cordoned,
-      r.exempt_change
+      r.exempt_change, r.takes_actors
     FROM drain_orders o JOIN runners r ON r.id = o.runner_id WHERE o.id > ? ORDER BY o.id
     """
   static let startDrainingNew =

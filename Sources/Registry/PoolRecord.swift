@@ -14,6 +14,7 @@ struct Standing: Hashable {
   var isExempt = false
   /// Its open order is an upgrade's and has not been offered a way back.
   var isRecallable = false
+  var takesActors = false
 
   /// A resume may offer fewer slots than are in use.
   var freeSlots: Int64 { max(0, Int64(totalSlots) - usedSlots) }
@@ -88,7 +89,8 @@ struct VersionCounts: Hashable {
       }
       if standing.isServing {
         servingSlots += Int64(one) * Int64(standing.totalSlots)
-        servingFreeSlots += Int64(one) * standing.freeSlots
+        // Nobody else's slots are of use to an actor that must move.
+        if standing.takesActors, standing.isAuthorized { servingFreeSlots += Int64(one) * standing.freeSlots }
       }
       if standing.isExempt { exempt += one }
     case .draining:
@@ -178,7 +180,7 @@ final class PoolRecord {
   }
 
   /// Without gates, pace, pin and memory only the coming and going of runners changes a plan, never their actors.
-  private var looksAtSlots: Bool {
+  var looksAtSlots: Bool {
     control.pin != nil || control.memory != PoolMemory()
       || (config?.upgradePolicy ?? .immediate) != .immediate
   }

@@ -79,7 +79,7 @@ struct RunnerRecord {
     Standing(
       phase: isDraining ? .draining : .ready, isAttached: isAttached, isAuthorized: isAuthorized,
       totalSlots: totalSlots, usedSlots: usedSlots, isSilent: isSilent, isCordoned: isCordoned,
-      isExempt: isExempt(in: pool), isRecallable: isRecallable)
+      isExempt: isExempt(in: pool), isRecallable: isRecallable, takesActors: takesActors)
   }
 
   /// An exemption ends with the target that it was from.

@@ -68,7 +68,8 @@ extension SQLiteStore {
           phase: row.int(1) == RunnerPhase.draining.rawValue ? .draining : .ready,
           isAttached: row.int(2) == RunnerLink.attached.rawValue, isAuthorized: row.bool(3),
           totalSlots: row.uint32(4), usedSlots: row.int64(5), isSilent: row.bool(6), isCordoned: row.bool(7),
-          isExempt: !row.isNull(8) && row.optionalInt64(8) == pool.targetChangeID, isRecallable: row.bool(9))
+          isExempt: !row.isNull(8) && row.optionalInt64(8) == pool.targetChangeID, isRecallable: row.bool(9),
+          takesActors: row.bool(10))
       )
     }
     if taken {

@@ -68,7 +68,7 @@ extension SQLiteStore {
       let ready = Standing(
         phase: .ready, isAttached: row.int(3) == RunnerLink.attached.rawValue, isAuthorized: row.bool(4),
         totalSlots: row.uint32(5), usedSlots: row.int64(6), isSilent: row.bool(7), isCordoned: row.bool(8),
-        isExempt: !row.isNull(9) && row.optionalInt64(9) == pool.targetChangeID)
+        isExempt: !row.isNull(9) && row.optionalInt64(9) == pool.targetChangeID, takesActors: row.bool(10))
       if ready.usedSlots > 0 { holders.append(RunnerID(row.int64(1))) }
       var draining = ready
       draining.phase = .draining

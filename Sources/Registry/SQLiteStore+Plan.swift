@@ -80,8 +80,9 @@ extension SQLiteStore {
     let own = try retire(plan, of: pool, who: retirer ?? pool.target?.who ?? actor, newcomer: newcomer)
     for version in plan.recalled { try recall(version, of: pool) }
     try remember(plan, of: pool)
-    // What a plan does, asks for no other one, but for what was taken back.
-    pool.isStale = !plan.recalled.isEmpty
+    // Once nobody must leave any more there may be something else to remember, and who was taken back may be in the way.
+    let didSomething = plan.targetMove != nil || plan.retirement != nil
+    pool.isStale = !plan.recalled.isEmpty || didSomething && pool.looksAtSlots
     return own
   }
 

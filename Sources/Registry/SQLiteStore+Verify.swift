@@ -37,6 +37,29 @@ extension SQLiteStore {
     }
   }
 
+  /// Pools that are not what their plan wants them to be, or were to be planned longer than `late` ago: for tests and the
+  /// simulator, between batches.
+  package func unsettledPools(at now: Moment, late: Int64) throws(StoreFailure) -> [String] {
+    do throws(DatabaseError) {
+      work = Work(now: now, ledger: ledger)
+      defer { work = Work(now: now, ledger: ledger) }
+      var found: [String] = []
+      for id in try Statement(database, "SELECT id FROM pools ORDER BY id").all(read: { $0.int64(0) }) {
+        let pool = try pool(id)
+        if let due = pool.control.planDueNanoseconds, due < now.nanoseconds - late {
+          found.append("pool \(pool.name) was to be planned \((now.nanoseconds - due) / 1_000_000) ms ago")
+        }
+        // Time goes on between batches: what is due is the timer's.
+        if let due = pool.control.planDueNanoseconds, due <= now.nanoseconds { continue }
+        let plan = try plan(pool)
+        if plan.changes(pool.state) { found.append("pool \(pool.name) is not as planned: \(plan)") }
+      }
+      return found
+    } catch {
+      throw error.storeFailure
+    }
+  }
+
   /// Each gives a row for every place where something is not as it must be.
   private static let differences = [
     (
@@ -49,7 +72,8 @@ extension SQLiteStore {
           sum(phase = 2 AND link = 1) AS draining_attached,
           sum(iif(phase = 1, max(0, free_slots), 0)) AS ready_free_slots,
           sum(iif(phase = 1 AND link = 1 AND NOT silent AND NOT cordoned, total_slots, 0)) AS serving_slots,
-          sum(iif(phase = 1 AND link = 1 AND NOT silent AND NOT cordoned, max(0, free_slots), 0))
+          sum(iif(phase = 1 AND link = 1 AND NOT silent AND NOT cordoned AND takes_actors AND authorized,
+            max(0, free_slots), 0))
             AS serving_free_slots,
           sum(phase = 1 AND exempt_change IS NOT NULL AND exempt_change = p.target_change_id) AS exempt,
           sum(phase = 2 AND recallable) AS recallable, sum(iif(phase = 2, used_slots, 0)) AS draining_used_slots

@@ -55,7 +55,8 @@ extension Schema {
       draining_used_slots = c.used
     FROM (
       SELECT pool_id, version, sum(iif(phase = 1 AND link = 1 AND silent = 0, total_slots, 0)) AS slots,
-        sum(iif(phase = 1 AND link = 1 AND silent = 0, max(0, free_slots), 0)) AS free,
+        sum(iif(phase = 1 AND link = 1 AND silent = 0 AND takes_actors AND authorized, max(0, free_slots), 0))
+          AS free,
         sum(phase = 2 AND recallable) AS recallable, sum(iif(phase = 2, used_slots, 0)) AS used
       FROM runners WHERE phase <= 2 GROUP BY pool_id, version
     ) c WHERE c.pool_id = pool_versions.pool_id AND c.version = pool_versions.version

@@ -77,6 +77,7 @@ final class Fleet {
     #expect(committed.results.count == batch.count, sourceLocation: location)
     let differences = try store.verifyCounters()
     #expect(differences == [], sourceLocation: location)
+    #expect(try store.unsettledPools(at: now, late: .max / 2) == [], sourceLocation: location)
     return committed
   }
 
