@@ -27,7 +27,7 @@ package enum Decode {
         .init(
           drainOnVersionUpgrade: present ? normal.drain_on_version_upgrade != 0 : nil,
           drainGracePeriodMilliseconds: Int64(clamping: normal.drain_grace_period_ms),
-          actors: actorSettings(normal)))
+          actors: actorSettings(normal), upgrade: upgrade(normal)))
     case BATON__V1__RUNNER_CONFIG__KIND_SERVERLESS:
       kind = .serverless
     default:
@@ -90,7 +90,8 @@ package enum Decode {
       linkChangedAtMilliseconds: wall(runner.link_changed_at_ms),
       endedAtMilliseconds: time(runner.ended_at_ms), end: RunnerEnd(rawValue: Int(runner.end.rawValue)),
       drainOrder: order(id: runner.drain_order_id), exitCode: hasExitCode ? runner.exit_code : nil,
-      detachReason: Read.string(runner.detach_reason), takesActors: runner.takes_actors != 0)
+      detachReason: Read.string(runner.detach_reason), takesActors: runner.takes_actors != 0,
+      isCordoned: runner.cordoned != 0, exemptFrom: Version(runner.exempt_from_target))
   }
 
   package static func drain(_ message: UnsafeMutablePointer<Baton__V1__DrainOrder>) -> DrainOrder? {
@@ -109,7 +110,8 @@ package enum Decode {
       graceMilliseconds: wall(order.grace_ms),
       // On a clock that began when the answer was made, which is the only one that a client shares.
       deadlineNanoseconds: wall(order.remaining_ms).multipliedReportingOverflow(by: 1_000_000).partialValue,
-      deliveries: order.deliveries)
+      deliveries: order.deliveries, wayBack: WayBack(rawValue: Int(order.way_back.rawValue)),
+      cancelledBy: order.cancelled_by.map { peer($0) }, cancelReason: Read.string(order.cancel_reason))
   }
 
   package static func pool(_ message: UnsafeMutablePointer<Baton__V1__Pool>) -> Pool {
@@ -124,9 +126,11 @@ package enum Decode {
         return VersionSummary(
           version: version, ready: Int(summary.ready), readyAttached: Int(summary.ready_attached),
           readyAttachedAuthorized: Int(summary.ready_attached), draining: Int(summary.draining),
-          totalSlots: wall(summary.total_slots), remainingSlots: wall(summary.remaining_slots))
+          totalSlots: wall(summary.total_slots), remainingSlots: wall(summary.remaining_slots),
+          exempt: Int(summary.exempt), drainingActors: wall(summary.draining_actors))
       },
-      openDrains: Int(pool.open_drains), actors: actorCounts(pool.actors))
+      openDrains: Int(pool.open_drains), actors: actorCounts(pool.actors), pin: pin(pool.pin),
+      heldUpgrade: heldUpgrade(pool.held_upgrade))
   }
 
   /// nil for a kind of event that is not known here: a newer daemon's.

@@ -46,6 +46,8 @@ package enum Encode {
     }
     message.pointee.detach_reason = arena.string(runner.detachReason)
     message.pointee.takes_actors = runner.takesActors ? 1 : 0
+    message.pointee.cordoned = runner.isCordoned ? 1 : 0
+    message.pointee.exempt_from_target = runner.exemptFrom?.number ?? 0
     return message
   }
 
@@ -70,6 +72,9 @@ package enum Encode {
     message.pointee.grace_ms = wall(order.graceMilliseconds)
     message.pointee.remaining_ms = wall(order.remainingMilliseconds(at: now))
     message.pointee.deliveries = order.deliveries
+    message.pointee.way_back = .init(rawValue: UInt32(order.wayBack?.rawValue ?? 0))
+    message.pointee.cancelled_by = order.cancelledBy.map { peer($0, arena) }
+    message.pointee.cancel_reason = arena.string(order.cancelReason)
     return message
   }
 
@@ -99,6 +104,7 @@ package enum Encode {
       inner.pointee.actor_stop_threshold_ms = wall(normal.actors.stopThresholdMilliseconds)
       inner.pointee.actor_retry_backoff_ms = wall(normal.actors.retryBackoffMilliseconds)
       inner.pointee.actor_retry_reset_ms = wall(normal.actors.retryResetMilliseconds)
+      upgrade(normal.upgrade, into: inner, arena)
       message.pointee.kind_case = BATON__V1__RUNNER_CONFIG__KIND_NORMAL
       message.pointee.normal = inner
     case .serverless:
@@ -129,7 +135,9 @@ package enum Encode {
     return message
   }
 
-  package static func pool(_ pool: Pool, _ arena: Arena) -> UnsafeMutablePointer<Baton__V1__Pool> {
+  package static func pool(
+    _ pool: Pool, now: Moment, _ arena: Arena
+  ) -> UnsafeMutablePointer<Baton__V1__Pool> {
     let message = arena.make(Baton__V1__Pool.self)
     message.pointee.namespace_ = arena.string(pool.name.namespace)
     message.pointee.name = arena.string(pool.name.name)
@@ -145,12 +153,16 @@ package enum Encode {
       entry.pointee.draining = UInt32(clamping: summary.draining)
       entry.pointee.total_slots = wall(summary.totalSlots)
       entry.pointee.remaining_slots = wall(summary.remainingSlots)
+      entry.pointee.exempt = UInt32(clamping: summary.exempt)
+      entry.pointee.draining_actors = wall(summary.drainingActors)
       return entry
     }
     message.pointee.n_versions = versions.count
     message.pointee.versions = arena.messages(versions)
     message.pointee.open_drains = UInt32(clamping: pool.openDrains)
     message.pointee.actors = actorCounts(pool.actors, arena)
+    message.pointee.pin = pool.pin.map { pin($0, arena) }
+    message.pointee.held_upgrade = pool.heldUpgrade.map { heldUpgrade($0, now: now, arena) }
     return message
   }
 

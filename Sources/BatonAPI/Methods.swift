@@ -15,6 +15,7 @@ package enum Method: Int, CaseIterable, Sendable {
   case listRunners, getRunner, listPools, getPool
   case drain, listDrains, getDrain
   case watch
+  case setTargetVersion, cordon, cancelDrain, changeDeadline, planUpgrade, explain, listHistory
   case createActor, getOrCreateActor, getActor, listActors, wakeActor, sleepActor, destroyActor, watchActor
   case healthCheck, healthWatch
 
@@ -94,6 +95,8 @@ package enum Method: Int, CaseIterable, Sendable {
       .listRunnerConfigs, .deleteRunnerConfig, .listRunners, .getRunner, .listPools, .getPool, .drain,
       .listDrains, .getDrain, .watch:
       fleetDescription()
+    case .setTargetVersion, .cordon, .cancelDrain, .changeDeadline, .planUpgrade, .explain, .listHistory:
+      controlDescription()
     case .createActor, .getOrCreateActor, .getActor, .listActors, .wakeActor, .sleepActor, .destroyActor,
       .watchActor:
       actorDescription()
@@ -160,9 +163,36 @@ package enum Method: Int, CaseIterable, Sendable {
       describe(fleet, "GetDrain", .unary, Baton__V1__GetDrainRequest.self, Baton__V1__GetDrainResponse.self)
     case .watch:
       describe(fleet, "Watch", .serverStreaming, Baton__V1__WatchRequest.self, Baton__V1__WatchResponse.self)
-    case .hello, .ping, .cancel, .listServices, .attach, .healthCheck, .healthWatch, .createActor,
-      .getOrCreateActor, .getActor, .listActors, .wakeActor, .sleepActor, .destroyActor, .watchActor:
+    default:
       preconditionFailure("\(self) is no method of the fleet")
+    }
+  }
+
+  private func controlDescription() -> Description {
+    let fleet = "baton.v1.FleetService"
+    return switch self {
+    case .setTargetVersion:
+      describe(
+        fleet, "SetTargetVersion", .unary, Baton__V1__SetTargetVersionRequest.self,
+        Baton__V1__SetTargetVersionResponse.self)
+    case .cordon:
+      describe(fleet, "Cordon", .unary, Baton__V1__CordonRequest.self, Baton__V1__CordonResponse.self)
+    case .cancelDrain:
+      describe(
+        fleet, "CancelDrain", .unary, Baton__V1__CancelDrainRequest.self, Baton__V1__CancelDrainResponse.self)
+    case .changeDeadline:
+      describe(
+        fleet, "ChangeDeadline", .unary, Baton__V1__ChangeDeadlineRequest.self,
+        Baton__V1__ChangeDeadlineResponse.self)
+    case .planUpgrade:
+      describe(
+        fleet, "PlanUpgrade", .unary, Baton__V1__PlanUpgradeRequest.self, Baton__V1__PlanUpgradeResponse.self)
+    case .explain:
+      describe(fleet, "Explain", .unary, Baton__V1__ExplainRequest.self, Baton__V1__ExplainResponse.self)
+    case .listHistory:
+      describe(
+        fleet, "ListHistory", .unary, Baton__V1__ListHistoryRequest.self, Baton__V1__ListHistoryResponse.self)
+    default: preconditionFailure("\(self) controls no upgrade")
     }
   }
 

@@ -89,6 +89,7 @@ package enum Requests {
       ] {
         _ = try Bounds.milliseconds(value, in: allowed, field: "config.normal." + field)
       }
+      try checkUpgrade(normal)
     }
     _ = try Bounds.metadata(config.metadata, field: "config.metadata")
     guard config.encoded.count <= 256 << 10 else {

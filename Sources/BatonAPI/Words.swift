@@ -51,6 +51,35 @@ package enum Words {
     }
   }
 
+  package static func word(_ wayBack: WayBack) -> String {
+    switch wayBack {
+    case .offered: "offered"
+    case .tooLate: "too_late"
+    }
+  }
+
+  package static func word(_ strategy: UpgradeSettings.Strategy) -> String {
+    switch strategy {
+    case .immediate: "immediate"
+    case .careful: "careful"
+    }
+  }
+
+  package static func word(_ capacity: UpgradeSettings.Capacity) -> String {
+    switch capacity {
+    case .proceed: "proceed"
+    case .wait: "wait"
+    }
+  }
+
+  package static func word(_ outlook: Explanation.Outlook) -> String {
+    switch outlook {
+    case .settled: "settled"
+    case .slow: "slow"
+    case .impossible: "impossible"
+    }
+  }
+
   package static func word(_ cause: TargetCause) -> String {
     switch cause {
     case .first: "first"

@@ -142,6 +142,11 @@ package final class Arena {
   ) -> UnsafeMutablePointer<UnsafeMutablePointer<Message>?>? {
     array(messages.map(Optional.some))
   }
+
+  /// A repeated string field.
+  package func strings(_ texts: [String]) -> UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? {
+    array(texts.map { string($0) })
+  }
 }
 
 /// A struct that protobuf-c generated. `GeneratedMessages.swift` makes them all conform.

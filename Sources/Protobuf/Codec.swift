@@ -145,6 +145,13 @@ package enum Read {
     return UnsafeBufferPointer(start: base, count: count).compactMap { $0 }
   }
 
+  /// A repeated string field.
+  package static func strings(
+    _ count: Int, _ base: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
+  ) -> [String] {
+    numbers(count, base).map { string($0) }
+  }
+
   /// A repeated number field.
   package static func numbers<Element>(_ count: Int, _ base: UnsafeMutablePointer<Element>?) -> [Element] {
     guard let base, count > 0 else { return [] }

@@ -35,7 +35,8 @@ extension Service {
       reply(call, response, now)
     case .actor(let actor, let isCreated, let revision):
       self.answer(call, actor, isCreated: isCreated, UInt64(revision.rawValue), now)
-    case .registered, .applied, .stopping, .left, .reported, .targetSet, .cordoned, .drainChanged:
+    case .targetSet, .cordoned, .drainChanged: answerControl(call, outcome, now)
+    case .registered, .applied, .stopping, .left, .reported:
       preconditionFailure("\(call.method) was answered with \(outcome)")
     }
   }
@@ -93,8 +94,8 @@ extension Service {
     case .actor(let actor): self.answer(call, actor, isCreated: false, revision, now)
     case .actors(let page): self.answer(call, page, revision, now)
     case .refused(let refusal): fail(call, Status(refusal), now)
-    case .events, .commands, .plan, .explanation, .history:
-      preconditionFailure("\(call.method) was answered with \(answer.content)")
+    case .plan, .explanation, .history: answerControl(call, answer, now)
+    case .events, .commands: preconditionFailure("\(call.method) was answered with \(answer.content)")
     }
   }
 
@@ -136,7 +137,7 @@ extension Service {
     switch answer.content {
     case .pools(let page):
       let response = replyArena.make(Baton__V1__ListPoolsResponse.self)
-      let elements = page.elements.map { Encode.pool($0, replyArena) }
+      let elements = page.elements.map { Encode.pool($0, now: now, replyArena) }
       response.pointee.n_pools = elements.count
       response.pointee.pools = replyArena.messages(elements)
       response.pointee.next_page_token = replyArena.string(page.next)
@@ -144,7 +145,7 @@ extension Service {
       reply(call, response, now)
     case .pool(let pool, let history):
       let response = replyArena.make(Baton__V1__GetPoolResponse.self)
-      response.pointee.pool = Encode.pool(pool, replyArena)
+      response.pointee.pool = Encode.pool(pool, now: now, replyArena)
       let changes = history.map { Encode.target($0, replyArena) }
       response.pointee.n_target_history = changes.count
       response.pointee.target_history = replyArena.messages(changes)

@@ -20,10 +20,14 @@ extension Service {
       case .createNamespace, .putRunnerConfig, .deleteRunnerConfig, .drain, .createActor, .getOrCreateActor,
         .wakeActor, .sleepActor, .destroyActor:
         try ask(call, mutation(call, payload), now)
+      case .setTargetVersion, .cordon, .cancelDrain, .changeDeadline:
+        try ask(call, controlMutation(call, payload), now)
       case .getStatus, .listNamespaces, .getRunnerConfig, .listRunnerConfigs, .listRunners, .getRunner,
         .listPools,
         .getPool, .listDrains, .getDrain, .getActor, .listActors:
         try ask(call, query(call.method, payload), now)
+      case .planUpgrade, .explain, .listHistory:
+        try ask(call, controlQuery(call.method, payload, now), now)
       }
     } catch let error as DecodeError {
       fail(call, Status(error), now)

@@ -3660,7 +3660,7 @@ const ProtobufCMessageDescriptor baton__v1__watch_response__descriptor =
   (ProtobufCMessageInit) baton__v1__watch_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCMethodDescriptor baton__v1__fleet_service__method_descriptors[16] =
+static const ProtobufCMethodDescriptor baton__v1__fleet_service__method_descriptors[23] =
 {
   { "GetStatus", &baton__v1__get_status_request__descriptor, &baton__v1__get_status_response__descriptor },
   { "GetMetrics", &baton__v1__get_metrics_request__descriptor, &baton__v1__get_metrics_response__descriptor },
@@ -3678,11 +3678,22 @@ static const ProtobufCMethodDescriptor baton__v1__fleet_service__method_descript
   { "ListDrains", &baton__v1__list_drains_request__descriptor, &baton__v1__list_drains_response__descriptor },
   { "GetDrain", &baton__v1__get_drain_request__descriptor, &baton__v1__get_drain_response__descriptor },
   { "Watch", &baton__v1__watch_request__descriptor, &baton__v1__watch_response__descriptor },
+  { "SetTargetVersion", &baton__v1__set_target_version_request__descriptor, &baton__v1__set_target_version_response__descriptor },
+  { "Cordon", &baton__v1__cordon_request__descriptor, &baton__v1__cordon_response__descriptor },
+  { "CancelDrain", &baton__v1__cancel_drain_request__descriptor, &baton__v1__cancel_drain_response__descriptor },
+  { "ChangeDeadline", &baton__v1__change_deadline_request__descriptor, &baton__v1__change_deadline_response__descriptor },
+  { "PlanUpgrade", &baton__v1__plan_upgrade_request__descriptor, &baton__v1__plan_upgrade_response__descriptor },
+  { "Explain", &baton__v1__explain_request__descriptor, &baton__v1__explain_response__descriptor },
+  { "ListHistory", &baton__v1__list_history_request__descriptor, &baton__v1__list_history_response__descriptor },
 };
 const unsigned baton__v1__fleet_service__method_indices_by_name[] = {
+  18,        /* CancelDrain */
+  19,        /* ChangeDeadline */
+  17,        /* Cordon */
   2,        /* CreateNamespace */
   7,        /* DeleteRunnerConfig */
   12,        /* Drain */
+  21,        /* Explain */
   14,        /* GetDrain */
   1,        /* GetMetrics */
   11,        /* GetPool */
@@ -3690,11 +3701,14 @@ const unsigned baton__v1__fleet_service__method_indices_by_name[] = {
   5,        /* GetRunnerConfig */
   0,        /* GetStatus */
   13,        /* ListDrains */
+  22,        /* ListHistory */
   3,        /* ListNamespaces */
   10,        /* ListPools */
   6,        /* ListRunnerConfigs */
   8,        /* ListRunners */
+  20,        /* PlanUpgrade */
   4,        /* PutRunnerConfig */
+  16,        /* SetTargetVersion */
   15         /* Watch */
 };
 const ProtobufCServiceDescriptor baton__v1__fleet_service__descriptor =
@@ -3704,7 +3718,7 @@ const ProtobufCServiceDescriptor baton__v1__fleet_service__descriptor =
   "FleetService",
   "Baton__V1__FleetService",
   "baton.v1",
-  16,
+  23,
   baton__v1__fleet_service__method_descriptors,
   baton__v1__fleet_service__method_indices_by_name
 };
@@ -3835,6 +3849,62 @@ void baton__v1__fleet_service__watch(ProtobufCService *service,
 {
   assert(service->descriptor == &baton__v1__fleet_service__descriptor);
   service->invoke(service, 15, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void baton__v1__fleet_service__set_target_version(ProtobufCService *service,
+                                                  const Baton__V1__SetTargetVersionRequest *input,
+                                                  Baton__V1__SetTargetVersionResponse_Closure closure,
+                                                  void *closure_data)
+{
+  assert(service->descriptor == &baton__v1__fleet_service__descriptor);
+  service->invoke(service, 16, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void baton__v1__fleet_service__cordon(ProtobufCService *service,
+                                      const Baton__V1__CordonRequest *input,
+                                      Baton__V1__CordonResponse_Closure closure,
+                                      void *closure_data)
+{
+  assert(service->descriptor == &baton__v1__fleet_service__descriptor);
+  service->invoke(service, 17, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void baton__v1__fleet_service__cancel_drain(ProtobufCService *service,
+                                            const Baton__V1__CancelDrainRequest *input,
+                                            Baton__V1__CancelDrainResponse_Closure closure,
+                                            void *closure_data)
+{
+  assert(service->descriptor == &baton__v1__fleet_service__descriptor);
+  service->invoke(service, 18, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void baton__v1__fleet_service__change_deadline(ProtobufCService *service,
+                                               const Baton__V1__ChangeDeadlineRequest *input,
+                                               Baton__V1__ChangeDeadlineResponse_Closure closure,
+                                               void *closure_data)
+{
+  assert(service->descriptor == &baton__v1__fleet_service__descriptor);
+  service->invoke(service, 19, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void baton__v1__fleet_service__plan_upgrade(ProtobufCService *service,
+                                            const Baton__V1__PlanUpgradeRequest *input,
+                                            Baton__V1__PlanUpgradeResponse_Closure closure,
+                                            void *closure_data)
+{
+  assert(service->descriptor == &baton__v1__fleet_service__descriptor);
+  service->invoke(service, 20, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void baton__v1__fleet_service__explain(ProtobufCService *service,
+                                       const Baton__V1__ExplainRequest *input,
+                                       Baton__V1__ExplainResponse_Closure closure,
+                                       void *closure_data)
+{
+  assert(service->descriptor == &baton__v1__fleet_service__descriptor);
+  service->invoke(service, 21, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void baton__v1__fleet_service__list_history(ProtobufCService *service,
+                                            const Baton__V1__ListHistoryRequest *input,
+                                            Baton__V1__ListHistoryResponse_Closure closure,
+                                            void *closure_data)
+{
+  assert(service->descriptor == &baton__v1__fleet_service__descriptor);
+  service->invoke(service, 22, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void baton__v1__fleet_service__init (Baton__V1__FleetService_Service *service,
                                      Baton__V1__FleetService_ServiceDestroy destroy)

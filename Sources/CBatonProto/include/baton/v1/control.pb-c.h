@@ -437,7 +437,7 @@ struct  Baton__V1__PlanUpgradeResponse
   size_t n_holds;
   Baton__V1__Hold **holds;
   /*
-   * Of each version that has a ready runner, greatest first.
+   * Of each version that has a ready runner or whose orders are taken back, greatest first.
    */
   size_t n_versions;
   Baton__V1__VersionFate **versions;
@@ -535,7 +535,7 @@ struct  Baton__V1__VersionFate
    */
   uint32_t exempt;
   /*
-   * Its order is taken back: the target asks for it no longer.
+   * Its open orders of an upgrade are taken back: the target asks for them no longer.
    */
   protobuf_c_boolean recalled;
 };
