@@ -11,30 +11,10 @@ extension BatonCommand {
       name: "config",
       usage:
         "config list | get NAME | delete NAME | put NAME [--file PATH | --drain-on-version-upgrade | --no-drain] "
-        + "[--drain-grace TIME] [--actor-start TIME] [--actor-stop TIME] [--actor-backoff TIME] [--actor-reset TIME] "
-        + "[--fallback] [--serverless] [--metadata K=V ...]",
-      summary: "How a pool's runners are treated.",
-      options: [
-        Option("drain-on-version-upgrade", .flag, help: "put: a newer version drains the older ones."),
-        Option("no-drain", .flag, help: "put: it does not; what holds when neither is given."),
-        Option("drain-grace", .value(placeholder: "TIME"), help: "put: how long a drained runner may take."),
-        Option("actor-start", .value(placeholder: "TIME"), help: "put: how long an actor may take to start."),
-        Option("actor-stop", .value(placeholder: "TIME"), help: "put: how long an actor may take to stop."),
-        Option(
-          "actor-backoff", .value(placeholder: "TIME"),
-          help: "put: the pause before an actor's second try in a row; it doubles with each."),
-        Option(
-          "actor-reset", .value(placeholder: "TIME"),
-          help: "put: after running this long an actor's next try is a first one."),
-        Option(
-          "fallback", .flag,
-          help: "put: other ready versions take actors for which the target has no free slot."),
-        Option("serverless", .flag, help: "put: runners start on demand; an upgrade never drains them."),
-        Option("metadata", .list(placeholder: "K=V"), help: "put: free pairs."),
-        Option(
-          "file", .value(placeholder: "PATH"),
-          help: "put: the whole config from what get --json printed; - is standard input."), namespace,
-      ],
+        + "[--drain-grace TIME] [--strategy S] [--min-healthy TIME] [--capacity C] [--min-available N|P%] "
+        + "[--max-draining N|P%] [--hold-timeout TIME] [--actor-start TIME] [--actor-stop TIME] [--actor-backoff TIME] "
+        + "[--actor-reset TIME] [--fallback] [--serverless] [--metadata K=V ...]",
+      summary: "How a pool's runners are treated.", options: configOptions("put: ") + [namespace],
       run: config)
   ]
 
@@ -54,7 +34,7 @@ extension BatonCommand {
         show(try await client.config(name: name, namespace: namespace), "\(namespace)/\(name)")
       }
     case ("put", let name?, 2) where context.options["file"] != nil:
-      let config = try stored(at: context.options["file"] ?? "-")
+      let config = try storedConfig(at: context.options["file"] ?? "-")
       say(
         try await context.connect().call(
           .putRunnerConfig,
@@ -62,7 +42,7 @@ extension BatonCommand {
             "{\"namespace\":\(FlatJSON.quoted(namespace)),\"name\":\(FlatJSON.quoted(name)),\"config\":\(config)}"
         ))
     case ("put", let name?, 2):
-      let config = try given(context)
+      let config = try givenConfig(context.options)
       let decision = try await context.connect().putConfig(config, name: name, namespace: namespace)
       if context.isJSON {
         say(
@@ -83,7 +63,7 @@ extension BatonCommand {
   }
 
   /// A config as JSON: alone, or inside the answer that `get --json` prints.
-  private static func stored(at path: String) throws -> String {
+  static func storedConfig(at path: String) throws -> String {
     let text = String(decoding: try bytes(at: path, option: "file", limit: 1 << 20), as: UTF8.self)
     return FlatJSON.fields(text)["config"] ?? text
   }
@@ -99,49 +79,11 @@ extension BatonCommand {
     return Array(bytes[..<count])
   }
 
-  private static func given(_ context: Context) throws -> PoolConfig {
-    let options = context.options
-    let drains = options.isOn("drain-on-version-upgrade")
-    guard !(drains && options.isOn("no-drain")) else {
-      throw UsageError("--drain-on-version-upgrade or --no-drain, not both")
-    }
-    let grace = try options.milliseconds("drain-grace", in: 1000...604_800_000)
-    var metadata: [String: String] = [:]
-    for pair in options.list("metadata") {
-      let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-      guard parts.count == 2 else { throw UsageError("--metadata takes K=V, not \"\(pair)\"") }
-      metadata[String(parts[0])] = String(parts[1])
-    }
-    let actors = try actorPolicy(options)
-    if options.isOn("serverless") {
-      guard !drains, grace == nil else {
-        throw UsageError("--serverless runners are never drained by an upgrade")
-      }
-      guard actors == ActorPolicy() else {
-        throw UsageError("--serverless pools have the default times of actors")
-      }
-      return PoolConfig(.serverless, metadata: metadata)
-    }
-    let drain: Bool? = drains ? true : options.isOn("no-drain") ? false : nil
-    return PoolConfig(
-      .normal(drainOnVersionUpgrade: drain, graceMilliseconds: grace, actors: actors), metadata: metadata)
-  }
-
-  private static func actorPolicy(_ options: ParsedOptions) throws -> ActorPolicy {
-    var policy = ActorPolicy()
-    policy.fallsBackToOtherVersions = options.isOn("fallback")
-    policy.startMilliseconds = try options.milliseconds("actor-start", in: Bounds.actorStartMilliseconds)
-    policy.stopMilliseconds = try options.milliseconds("actor-stop", in: Bounds.actorStopMilliseconds)
-    policy.backoffMilliseconds = try options.milliseconds(
-      "actor-backoff", in: Bounds.actorRetryBackoffMilliseconds)
-    policy.resetMilliseconds = try options.milliseconds("actor-reset", in: Bounds.actorRetryResetMilliseconds)
-    return policy
-  }
-
   private static func show(_ config: PoolConfig, _ pool: String) {
     let (drain, grace) = words(config)
     say("\(pool)\n  drain     \(drain)\n  grace     \(grace)")
-    if case .normal(_, _, let actors) = config.kind {
+    if case .normal(_, _, let actors, let upgrade) = config.kind {
+      say("  upgrade   \(words(upgrade))")
       func time(_ value: Int64?) -> String { value.map { Duration.text(milliseconds: $0) } ?? "default" }
       say(
         "  actors    start \(time(actors.startMilliseconds)), stop \(time(actors.stopMilliseconds)), "
@@ -162,13 +104,17 @@ extension BatonCommand {
     }
     var table = Table([
       .init(heading: "POOL", isFlexible: true), .init(heading: "DRAIN"),
-      .init(heading: "GRACE", alignment: .right),
+      .init(heading: "GRACE", alignment: .right), .init(heading: "UPGRADE", isFlexible: true),
       .init(heading: "METADATA", isFlexible: true),
     ])
     for pool in try await client.pools(namespace: context.namespace) {
       let (drain, grace) = words(pool.config)
       let metadata = pool.config.metadata.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
-      table.add(["\(pool.namespace)/\(pool.name)", drain, grace, metadata.joined(separator: " ")])
+      var upgrade = "-"
+      if case .normal(_, _, _, let policy) = pool.config.kind { upgrade = words(policy) }
+      table.add([
+        "\(pool.namespace)/\(pool.name)", drain, grace, upgrade, metadata.joined(separator: " "),
+      ])
     }
     say(table.text(width: context.width))
     return ExitCode.ok

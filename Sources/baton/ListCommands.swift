@@ -141,6 +141,8 @@ extension BatonCommand {
       if let link = runner.link, link != "attached" { state += " (\(link))" }
       if runner.isSilent { state += " (silent)" }
       if let end = runner.end, end != "detached" { state += " (\(end))" }
+      if runner.isCordoned, runner.end == nil { state += " (cordoned)" }
+      if let target = runner.exemptFromTarget, runner.end == nil { state += " (exempt from v\(target))" }
       table.add([
         "\(runner.id)", "\(runner.namespace)/\(runner.name)", runner.key, "\(runner.version)", state,
         "\(runner.remainingSlots)/\(runner.totalSlots)", "\(runner.peer.pid)", runner.peer.program,
@@ -155,7 +157,7 @@ extension BatonCommand {
       .init(heading: "POOL", isFlexible: true), .init(heading: "TARGET", alignment: .right),
       .init(heading: "DRAIN"), .init(heading: "GRACE", alignment: .right),
       .init(heading: "VERSIONS", isFlexible: true), .init(heading: "DRAINING", alignment: .right),
-      .init(heading: "ACTORS", isFlexible: true),
+      .init(heading: "HELD"), .init(heading: "ACTORS", isFlexible: true),
     ])
     for pool in pools {
       let (drain, grace) = words(pool.config)
@@ -164,12 +166,26 @@ extension BatonCommand {
           + (version.draining > 0 ? ", \(version.draining) draining" : "")
       }
       table.add([
-        "\(pool.namespace)/\(pool.name)", pool.targetVersion.map { "\($0)" } ?? "-", drain, grace,
-        versions.isEmpty ? "-" : versions.joined(separator: "; "), "\(pool.openDrains)",
+        "\(pool.namespace)/\(pool.name)", target(pool), drain, grace,
+        versions.isEmpty ? "-" : versions.joined(separator: "; "), "\(pool.openDrains)", held(pool),
         words(pool.actors),
       ])
     }
     return table
+  }
+
+  private static func target(_ pool: PoolInfo) -> String {
+    let target = pool.targetVersion.map { "\($0)" } ?? "-"
+    guard let pin = pool.pin else { return target }
+    return pin.version == pool.targetVersion ? "\(target) (pinned)" : "\(target) (pinned to \(pin.version))"
+  }
+
+  /// The version that an upgrade is held back for, and for how long; baton plan says by what.
+  private static func held(_ pool: PoolInfo) -> String {
+    guard let held = pool.heldUpgrade else { return "-" }
+    if held.isAbandoned { return "v\(held.goalVersion) abandoned" }
+    let since = held.heldMilliseconds.map { " \(Duration.text(milliseconds: max(1000, $0) / 1000 * 1000))" }
+    return "v\(held.goalVersion)\(since ?? "")"
   }
 
   private static func words(_ actors: ActorCountsInfo) -> String {
@@ -182,27 +198,31 @@ extension BatonCommand {
 
   static func words(_ config: PoolConfig) -> (drain: String, grace: String) {
     switch config.kind {
-    case .normal(let drain, let grace, _):
+    case .normal(let drain, let grace, _, _):
       (drain == true ? "on upgrade" : "off", grace.map { Duration.text(milliseconds: $0) } ?? "default")
     case .serverless: ("serverless", "-")
     }
   }
 
-  /// Every element of every page of a list, as the daemon's JSON, one a line.
+  /// Every element of every page of a list, or so many of them, as the daemon's JSON, one a line.
   static func printPages(
-    _ client: FleetClient, _ method: Method, member: String, fields: [String: String?], flags: [String]
+    _ client: FleetClient, _ method: Method, member: String, fields: [String: String?], flags: [String],
+    limit: Int = .max
   ) async throws {
-    var token = ""
+    var (token, left) = ("", limit)
     repeat {
-      var members = ["\"pageSize\":1000", "\"pageToken\":\(FlatJSON.quoted(token))"]
+      var members = ["\"pageSize\":\(min(1000, left))", "\"pageToken\":\(FlatJSON.quoted(token))"]
       for (name, value) in fields.sorted(by: { $0.key < $1.key }) {
         if let value { members.append("\"\(name)\":\(FlatJSON.quoted(value))") }
       }
       members += flags.map { "\"\($0)\":true" }
       let json = try await client.call(method, json: "{\(members.joined(separator: ","))}")
       let page = FlatJSON.fields(json)
-      for element in FlatJSON.elements(page[member] ?? "[]") { say(element) }
+      for element in FlatJSON.elements(page[member] ?? "[]") {
+        say(element)
+        left -= 1
+      }
       token = page["nextPageToken"] ?? ""
-    } while !token.isEmpty
+    } while !token.isEmpty && left > 0
   }
 }

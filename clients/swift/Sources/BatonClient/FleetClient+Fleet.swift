@@ -174,10 +174,14 @@ extension FleetClient {
         request.pointee.order_id = UInt64(clamping: id)
       }
     ) { (response: UnsafeMutablePointer<Baton__V1__GetDrainResponse>) in
-      guard let order = response.pointee.drain.flatMap({ Decode.drain($0) }) else {
-        throw BatonError(.internal, "the daemon's answer has no order")
-      }
-      return DrainInfo(order)
+      try Self.info(response.pointee.drain)
     }
+  }
+
+  static func info(_ message: UnsafeMutablePointer<Baton__V1__DrainOrder>?) throws -> DrainInfo {
+    guard let order = message.flatMap({ Decode.drain($0) }) else {
+      throw BatonError(.internal, "the daemon's answer has no order")
+    }
+    return DrainInfo(order)
   }
 }

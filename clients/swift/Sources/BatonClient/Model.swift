@@ -53,6 +53,10 @@ public struct RunnerInfo: Hashable, Sendable {
   public var drainOrder: Int64?
   /// What it gave with Detach.
   public var exitCode: Int32?
+  /// Somebody cordoned it: it gets no new actors, and stays.
+  public var isCordoned: Bool
+  /// Somebody cancelled its order for this target version: no upgrade to it orders the runner again.
+  public var exemptFromTarget: UInt32?
 
   init(_ runner: Handover.Runner) {
     id = runner.id.rawValue
@@ -72,6 +76,8 @@ public struct RunnerInfo: Hashable, Sendable {
     end = runner.end.map(Words.word)
     drainOrder = runner.drainOrder?.rawValue
     exitCode = runner.exitCode
+    isCordoned = runner.isCordoned
+    exemptFromTarget = runner.exemptFrom?.number
   }
 }
 
@@ -111,6 +117,12 @@ public struct DrainInfo: Hashable, Sendable {
   public var graceMilliseconds: Int64
   /// What was left of it when the answer was made.
   public var remainingMilliseconds: Int64
+  /// Whether the runner was offered to stay: offered (it has not answered) or too_late; nil when it was not.
+  public var wayBack: String?
+  /// Who took it back, or wanted to.
+  public var cancelledBy: PeerInfo?
+  /// Why.
+  public var cancelReason: String
 
   init(_ order: DrainOrder) {
     id = order.id.rawValue
@@ -131,6 +143,9 @@ public struct DrainInfo: Hashable, Sendable {
     graceMilliseconds = order.graceMilliseconds
     // `Decode` puts the answer's remaining time on a clock that begins with the answer.
     remainingMilliseconds = order.deadlineNanoseconds / 1_000_000
+    wayBack = order.wayBack.map(Words.word)
+    cancelledBy = order.cancelledBy.map(PeerInfo.init)
+    cancelReason = order.cancelReason
   }
 }
 
@@ -139,7 +154,9 @@ public struct PoolConfig: Hashable, Sendable {
   /// The two kinds of pools.
   public enum Kind: Hashable, Sendable {
     /// Long-running processes. `drainOnVersionUpgrade` absent means false; a grace of nil is the daemon's default.
-    case normal(drainOnVersionUpgrade: Bool?, graceMilliseconds: Int64?, actors: ActorPolicy = ActorPolicy())
+    case normal(
+      drainOnVersionUpgrade: Bool?, graceMilliseconds: Int64?, actors: ActorPolicy = ActorPolicy(),
+      upgrade: UpgradePolicy = UpgradePolicy())
     /// Started on demand; an upgrade never drains them.
     case serverless
   }
@@ -159,7 +176,8 @@ public struct PoolConfig: Hashable, Sendable {
       kind = .normal(
         drainOnVersionUpgrade: normal.drainOnVersionUpgrade,
         graceMilliseconds: normal.drainGracePeriodMilliseconds == 0
-          ? nil : normal.drainGracePeriodMilliseconds, actors: ActorPolicy(normal.actors))
+          ? nil : normal.drainGracePeriodMilliseconds, actors: ActorPolicy(normal.actors),
+        upgrade: UpgradePolicy(normal.upgrade))
     case .serverless: kind = .serverless
     }
     metadata = Dictionary(config.metadata.map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
@@ -168,11 +186,12 @@ public struct PoolConfig: Hashable, Sendable {
   var value: RunnerConfig {
     let pairs = metadata.sorted { $0.key < $1.key }.map { MetadataPair(key: $0.key, value: $0.value) }
     switch kind {
-    case .normal(let drain, let grace, let actors):
+    case .normal(let drain, let grace, let actors, let upgrade):
       return RunnerConfig(
         kind: .normal(
           .init(
-            drainOnVersionUpgrade: drain, drainGracePeriodMilliseconds: grace ?? 0, actors: actors.value)),
+            drainOnVersionUpgrade: drain, drainGracePeriodMilliseconds: grace ?? 0, actors: actors.value,
+            upgrade: upgrade.value)),
         metadata: pairs)
     case .serverless: return RunnerConfig(kind: .serverless, metadata: pairs)
     }
@@ -193,6 +212,10 @@ public struct VersionInfo: Hashable, Sendable {
   public var totalSlots: Int64
   /// Of those, the free ones.
   public var remainingSlots: Int64
+  /// Ready runners whose order for the present target somebody cancelled.
+  public var exempt: Int
+  /// Actors on the draining ones.
+  public var drainingActors: Int64
 }
 
 /// One change of a pool's target version.
@@ -201,7 +224,7 @@ public struct TargetInfo: Hashable, Sendable {
   public var version: UInt32
   /// The version until then; nil at first.
   public var previousVersion: UInt32?
-  /// first, promoted or demoted.
+  /// first, promoted, demoted or pinned.
   public var cause: String
   /// The runner whose registration brought it.
   public var runner: Int64?
@@ -236,6 +259,10 @@ public struct PoolInfo: Hashable, Sendable {
   public var openDrains: Int
   /// Its actors.
   public var actors: ActorCountsInfo
+  /// The target version that somebody set; nil when it moves by itself.
+  public var pin: PinInfo?
+  /// An upgrade that a gate holds back; nil when none does.
+  public var heldUpgrade: HeldUpgradeInfo?
 
   init(_ pool: Pool) {
     namespace = pool.name.namespace
@@ -245,10 +272,13 @@ public struct PoolInfo: Hashable, Sendable {
     versions = pool.versions.map {
       VersionInfo(
         version: $0.version.number, ready: $0.ready, readyAttached: $0.readyAttached, draining: $0.draining,
-        totalSlots: $0.totalSlots, remainingSlots: $0.remainingSlots)
+        totalSlots: $0.totalSlots, remainingSlots: $0.remainingSlots, exempt: $0.exempt,
+        drainingActors: $0.drainingActors)
     }
     openDrains = pool.openDrains
     actors = ActorCountsInfo(pool.actors)
+    pin = pool.pin.map(PinInfo.init)
+    heldUpgrade = pool.heldUpgrade.map(HeldUpgradeInfo.init)
   }
 }
 
@@ -297,6 +327,8 @@ public struct DecisionInfo: Hashable, Sendable {
   public var config: String
   /// How many runners were ordered to leave.
   public var ordered: Int
+  /// How many each gate holds back.
+  public var held: [String: Int]
   /// The runner that held the key and must leave for it.
   public var superseded: Int64?
   /// ready or draining; nil when the decision is not a runner's.
@@ -308,6 +340,7 @@ public struct DecisionInfo: Hashable, Sendable {
     upgrade = Words.word(decision.upgrade)
     config = Words.word(decision.config)
     ordered = decision.ordered
+    held = Dictionary(decision.held.map { ($0.gate, $0.count) }, uniquingKeysWith: +)
     superseded = decision.superseded?.rawValue
     standing = decision.standing.map(Words.word)
     targetVersion = decision.target?.number
