@@ -64,8 +64,8 @@ enum BatonCommand {
     fallback: "default where one thing is named, else all")
 
   static let commands: [Command] =
-    statusCommands + runnerCommands + actorCommands + configCommands + drainCommands + backupCommands
-    + rawCommands
+    statusCommands + runnerCommands + actorCommands + configCommands + drainCommands + planCommands
+    + targetCommands + explainCommands + backupCommands + rawCommands
     + [RunCommand.command]
 
   static func main(_ arguments: [String]) async -> Int32 {

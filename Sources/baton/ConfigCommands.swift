@@ -29,7 +29,7 @@ extension BatonCommand {
         say(
           try await client.call(
             .getRunnerConfig,
-            json: "{\"namespace\":\(FlatJSON.quoted(namespace)),\"name\":\(FlatJSON.quoted(name))}"))
+            json: poolReference(name, namespace)))
       } else {
         show(try await client.config(name: name, namespace: namespace), "\(namespace)/\(name)")
       }

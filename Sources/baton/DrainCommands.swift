@@ -8,8 +8,10 @@ extension BatonCommand {
   static let drainCommands: [Command] = [
     Command(
       name: "drain",
-      usage: "drain (--runner ID | NAME [--older-than V | --all]) [--grace TIME] [--reason TEXT] [--wait]",
-      summary: "Order runners to leave: one, a pool's older versions, or a whole pool.",
+      usage: "drain (--runner ID | NAME [--older-than V | --all]) [--grace TIME] [--reason TEXT] [--wait]\n"
+        + "       baton drain (--cancel | --extend TIME | --force) [--order] ID ... [--reason TEXT]",
+      summary:
+        "Order runners to leave: one, a pool's older versions, or a whole pool; or change what was ordered.",
       options: [
         Option("runner", .value(placeholder: "ID"), help: "This runner."),
         Option(
@@ -21,14 +23,21 @@ extension BatonCommand {
         Option(
           "wait", short: "w", .flag, help: "Wait until all have ended; exit code 4 if one did not complete."),
         namespace,
-      ],
+      ] + drainControlOptions,
       run: drain),
     Command(
-      name: "drains", usage: "drains [NAME] [--all] [--runner ID] [--namespace NS] [--json]",
-      summary: "Drain orders: who leaves, why, by whose word, how far.",
+      name: "drains",
+      usage: "drains [NAME] [--all] [--runner ID] [--namespace NS] [--json]\n"
+        + "       baton drains --watch NAME [--until-done] [--namespace NS] [--json]",
+      summary: "Drain orders: who leaves, why, by whose word, how far; or an upgrade as it goes.",
       options: [
         Option("all", short: "a", .flag, help: "Those that have ended too."),
-        Option("runner", .value(placeholder: "ID"), help: "Only of this runner."), namespace,
+        Option("runner", .value(placeholder: "ID"), help: "Only of this runner."),
+        Option("watch", short: "w", .flag, help: "Show a pool's upgrade as it goes."),
+        Option(
+          "until-done", .flag,
+          help: "With --watch: end when nobody is held or drains any more; exit code 4 if it was abandoned."),
+        namespace,
       ],
       run: drains),
     Command(
@@ -44,6 +53,7 @@ extension BatonCommand {
   ]
 
   private static func drain(_ context: Context) async throws -> Int32 {
+    if let code = try await changeDrains(context) { return code }
     let result: DrainResult
     let grace = try context.options.milliseconds("grace", in: 1000...604_800_000)
     let target = try drainTarget(context)
@@ -122,6 +132,8 @@ extension BatonCommand {
   private static func drains(_ context: Context) async throws -> Int32 {
     guard context.arguments.count <= 1 else { throw UsageError("this takes at most one name") }
     let runner = try context.options.integer("runner", in: 1...Int64.max)
+    if context.options.isOn("watch") { return try await watchUpgrade(context) }
+    guard !context.options.isOn("until-done") else { throw UsageError("--until-done goes with --watch") }
     let client = try await context.connect()
     if context.isJSON {
       try await printPages(
@@ -151,10 +163,11 @@ extension BatonCommand {
     for order in orders {
       table.add([
         "\(order.id)", "\(order.runner)", "\(order.namespace)/\(order.name)",
-        "\(order.runnerVersion)\(order.targetVersion.map { " -> \($0)" } ?? "")", order.state,
+        "\(order.runnerVersion)\(order.targetVersion.map { " -> \($0)" } ?? "")",
+        order.state + (order.isOpen ? order.wayBack.map { " (way back \($0))" } ?? "" : ""),
         Duration.text(
           milliseconds: max(0, (order.endedAtMilliseconds ?? now) - order.orderedAtMilliseconds)),
-        order.isOpen ? Duration.text(milliseconds: order.remainingMilliseconds / 1000 * 1000) : "-",
+        order.isOpen ? left(order) : "-",
         order.cause,
         who(order.who), order.reason,
       ])

@@ -19,6 +19,11 @@ enum FlatJSON {
 
   static func elements(_ json: String) -> [String] { parts(json).map(String.init) }
 
+  /// An object of members whose values are JSON already.
+  static func object(_ members: [(name: String, value: String)]) -> String {
+    "{" + members.map { "\(quoted($0.name)):\($0.value)" }.joined(separator: ",") + "}"
+  }
+
   static func quoted(_ text: String) -> String {
     var result = ""
     JSONEncode.string(text, to: &result)

@@ -1,5 +1,7 @@
 import BatonAPI
+import CBatonProto
 import Handover
+import Protobuf
 
 /// A number, or a share of a whole: `3`, `25%`.
 public enum Share: Hashable, Sendable, CustomStringConvertible {
@@ -98,5 +100,29 @@ public struct UpgradePolicy: Hashable, Sendable {
       strategy: strategy?.value, minHealthyMilliseconds: minHealthyMilliseconds, capacity: capacity?.value,
       minAvailable: minAvailable?.value, maxDraining: maxDraining?.value,
       holdTimeoutMilliseconds: holdTimeoutMilliseconds)
+  }
+}
+
+extension PoolConfig {
+  /// The schema's JSON.
+  package var json: String {
+    let arena = Arena()
+    return withExtendedLifetime(arena) { JSONEncode.text(Codec.base(Encode.config(value, arena))) }
+  }
+
+  /// From the schema's JSON; what this client does not know of it is lost.
+  package init(json: String) throws {
+    let arena = Arena()
+    let bytes: [UInt8]
+    do throws(JSONError) {
+      bytes = try JSONDecode.bytes(json, as: Baton__V1__RunnerConfig.descriptor, in: Arena())
+    } catch {
+      throw BatonError(.invalidArgument, "the config's JSON: \(error)")
+    }
+    let config = try bytes.withUnsafeBytes {
+      try Decode.config(Codec.decode(Baton__V1__RunnerConfig.self, $0, in: arena))
+    }
+    guard let config else { throw BatonError(.invalidArgument, "the config must be normal or serverless") }
+    self.init(config)
   }
 }
