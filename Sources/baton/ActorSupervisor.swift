@@ -45,6 +45,8 @@ final class ActorSupervisor {
     var job: Job
     var process: ChildProcess
     var killAt: Int64?
+    /// Whether it has its SIGTERM.
+    var isAsked = false
   }
 
   private enum Reason {
@@ -62,7 +64,6 @@ final class ActorSupervisor {
   private var runner: Runner?
   private var children: [ObjectIdentifier: Child] = [:]
   private var reason: Reason?
-  private var isLeaving = false
   private var isOver = false
   private var anyWasKilled = false
   private var signalsSeen = 0
@@ -83,6 +84,8 @@ final class ActorSupervisor {
   func run() throws(Errno) -> Int32 {
     let inbox = inbox
     options.actors = { try await Self.run($0, inbox) }
+    // A Stop ends nothing here: each actor has its own from the daemon.
+    options.canStay = true
     RunnerNews.follow(options) { inbox.put(.runner($0)) }
     while true {
       for child in wait() { try reap(child) }
@@ -142,6 +145,9 @@ final class ActorSupervisor {
     case .stop(let job, let milliseconds):
       guard let child = children[ObjectIdentifier(job)] else { return nil }
       children[ObjectIdentifier(job)]?.killAt = RunCommand.killTime(within: milliseconds)
+      // Only its time has moved: many a program takes a second SIGTERM for "at once".
+      guard !child.isAsked else { return nil }
+      children[ObjectIdentifier(job)]?.isAsked = true
       try child.process.signalGroup(SIGTERM)
     case .kill(let job):
       if let child = children[ObjectIdentifier(job)] { try kill(child) }
@@ -155,13 +161,7 @@ final class ActorSupervisor {
       self.runner = runner
       guard signalsSeen == 0 else { return ExitCode.ok }
     case .refused(let error): return RunCommand.refused(error)
-    case .stop(let stop):
-      say(stop.sentence)
-      reason = reason ?? (stop.cause == "self" ? .told : .drained)
-      leaveWhenEmpty()
-    case .attached(let id, let isResumed):
-      say(isResumed ? "resumed as runner \(id)" : "registered as runner \(id)")
-    case .cutOff: say("cut off from the daemon; the actors run on")
+    case .event(let event): take(event)
     case .ended(.finished): isOver = true
     case .ended(.fenced(let why)):
       isOver = true
@@ -174,12 +174,28 @@ final class ActorSupervisor {
     return nil
   }
 
-  /// Each actor has its own stop from the daemon; the runner leaves with the last.
-  private func leaveWhenEmpty() {
-    guard let runner, !isLeaving else { return }
-    isLeaving = true
+  private func take(_ event: Runner.Event) {
+    switch event {
+    case .attached(let id, let isResumed, _):
+      say(isResumed ? "resumed as runner \(id)" : "registered as runner \(id)")
+    case .cutOff: say("cut off from the daemon; the actors run on")
+    case .stop(let stop):
+      say(stop.sentence)
+      reason = reason ?? (stop.cause == "self" ? .told : .drained)
+      leaveWhenEmpty(stop)
+    case .deadlineMoved(let stop): say(stop.deadlineSentence)
+    case .stopCancelled(let order, let why):
+      say("stop, order \(order), is taken back: \(why)")
+      reason = nil
+    }
+  }
+
+  /// Each actor has its own stop from the daemon; the runner leaves with the last, unless its Stop was taken back before that.
+  private func leaveWhenEmpty(_ stop: Runner.Stop) {
+    guard let runner else { return }
     Task.detached {
       await runner.actorsEnded()
+      guard await runner.commit(to: stop) else { return }
       await runner.finish(exitCode: 0, reason: "all its actors have stopped")
     }
   }

@@ -87,12 +87,7 @@ final class RunSupervisor {
       self.runner = runner
       return try start(runner)
     case .refused(let error): return RunCommand.refused(error)
-    case .stop(let stop):
-      say(stop.sentence)
-      try stopProgram(stop.cause == "self" ? .told : .drained, within: stop.remainingMilliseconds)
-    case .attached(let id, let isResumed):
-      say(isResumed ? "resumed as runner \(id)" : "registered as runner \(id)")
-    case .cutOff: say("cut off from the daemon; the program works on")
+    case .event(let event): try take(event)
     case .ended(.finished): break
     case .ended(.fenced(let why)):
       // Somebody else may get its work from now on, so no time can be given.
@@ -102,6 +97,22 @@ final class RunSupervisor {
       try kill()
     }
     return nil
+  }
+
+  private func take(_ event: Runner.Event) throws(Errno) {
+    switch event {
+    case .attached(let id, let isResumed, _):
+      say(isResumed ? "resumed as runner \(id)" : "registered as runner \(id)")
+    case .cutOff: say("cut off from the daemon; the program works on")
+    case .stop(let stop):
+      say(stop.sentence)
+      try stopProgram(stop.cause == "self" ? .told : .drained, within: stop.remainingMilliseconds)
+    case .deadlineMoved(let stop):
+      say(stop.deadlineSentence)
+      killAt = RunCommand.killTime(within: stop.remainingMilliseconds)
+    // A program that has its SIGTERM cannot be told to stay, so no Stop that came here is taken back.
+    case .stopCancelled: break
+    }
   }
 
   private func start(_ runner: Runner) throws(Errno) -> Int32? {
@@ -143,7 +154,7 @@ final class RunSupervisor {
 
   private func stopProgram(_ why: Reason, within milliseconds: Int64) throws(Errno) {
     reason = reason ?? why
-    killAt = min(killAt ?? .max, RunCommand.killTime(within: milliseconds))
+    killAt = RunCommand.killTime(within: milliseconds)
     try askProgram()
   }
 

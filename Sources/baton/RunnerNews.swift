@@ -26,9 +26,7 @@ final class Inbox<Item: Sendable>: Sendable {
 enum RunnerNews: Sendable {
   case registered(Runner)
   case refused(BatonError)
-  case stop(Runner.Stop)
-  case attached(Int64, isResumed: Bool)
-  case cutOff
+  case event(Runner.Event)
   case ended(Runner.Ending)
 
   /// Registers, and tells everything until the end.
@@ -37,15 +35,7 @@ enum RunnerNews: Sendable {
       do {
         let runner = try await Runner.start(options)
         tell(.registered(runner))
-        Task.detached {
-          for await event in runner.events {
-            switch event {
-            case .attached(let id, let isResumed, _): tell(.attached(id, isResumed: isResumed))
-            case .cutOff: tell(.cutOff)
-            }
-          }
-        }
-        for await stop in runner.stops { tell(.stop(stop)) }
+        for await event in runner.events { tell(.event(event)) }
         tell(.ended(await runner.ended()))
       } catch let error as BatonError {
         tell(.refused(error))
@@ -57,7 +47,7 @@ enum RunnerNews: Sendable {
 }
 
 extension Runner.Stop {
-  var sentence: String {
-    "stop, order \(order): \(reason) (\(cause)); \(Duration.text(milliseconds: remainingMilliseconds)) to finish"
-  }
+  var sentence: String { "stop, order \(order): \(reason) (\(cause)); \(time) to finish" }
+  var deadlineSentence: String { "stop, order \(order): \(time) to finish now" }
+  private var time: String { Duration.text(milliseconds: remainingMilliseconds) }
 }

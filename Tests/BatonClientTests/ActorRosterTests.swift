@@ -31,6 +31,7 @@ private struct RosterHarness {
     case "start":
       return receive(checkpoint, .start(namespace: "n", name: "a", key: "", input: []))
     case "stop": return receive(checkpoint, .stop(.goingAway))
+    case "putaway": return receive(checkpoint, .stop(.sleep))
     case "drop": return receive(checkpoint, .drop)
     case "newer": return receive(checkpoint, nil)
     case "ready": return roster.prepared(actor, generation)
@@ -44,6 +45,9 @@ private struct RosterHarness {
     case "attach": roster.attached()
     case "cut": roster.cutOff()
     case "close": roster.closes()
+    case "open": roster.opens()
+    case "moved":
+      return roster.deadlineMoved(remainingMilliseconds: Int64(words[1]) ?? 0, now: now)
     case "end": return roster.runnerEnded()
     case "after":
       now += (Int64(words[1]) ?? 0) * 1_000_000
@@ -294,6 +298,36 @@ struct RosterStory: Sendable, CustomTestStringConvertible {
         start 2/1 -> +2/1.1
         acked 2/1.1 ->
         stop 1/1.2 -> stop 1 going_away 1000, +1/1.2
+        """),
+    RosterStory(
+      name: "when the runner's stop is taken back it takes what is new, and what was told to stop does so",
+      text: """
+        start 1/1 -> run 1/1, +1/1.1, 1/1.1 running
+        close ->
+        stop 1/1.2 -> stop 1 going_away 1000, +1/1.2
+        start 2/1 -> +2/1.1, 2/1.1 refuses
+        open ->
+        acked 2/1.1 ->
+        start 2/2 -> run 2/2, +2/2.1, 2/2.1 running
+        after 1000 -> cancel 1
+        fail 1/1 -> 1/1.2 failed 'oh '
+        start 1/2 -> run 1/2, +1/2.1, 1/2.1 running
+        """),
+    RosterStory(
+      name: "the deadline of the runner's stop is that of the actors that go away with it",
+      text: """
+        start 1/1 -> run 1/1, +1/1.1, 1/1.1 running
+        start 2/1 -> run 2/1, +2/1.1, 2/1.1 running
+        start 3/1 -> run 3/1, +3/1.1, 3/1.1 running
+        stop 1/1.2 -> stop 1 going_away 1000, +1/1.2
+        putaway 2/1.2 -> stop 2 sleep 1000, +2/1.2
+        moved 5000 -> stop 1 going_away 5000
+        after 1000 -> cancel 2
+        after 3999 ->
+        after 1 -> cancel 1
+        moved 5000 ->
+        ok 3/1 -> 3/1.2 stopped
+        moved 5000 ->
         """),
     RosterStory(
       name: "at the runner's end all is taken away",

@@ -10,7 +10,8 @@ let second: Int64 = 1_000_000_000
 enum MachineEvent: String, CaseIterable {
   case connected, refusedConnect, passingConnect, lastingConnect, disconnected
   case unavailable, failedPrecondition
-  case registered, ack, ackOfSeen, ackOfUnseen, stop, sameStop, actorCommands, actorAcks, unknown
+  case registered, registeredReady, ack, ackOfSeen, ackOfUnseen, stop, sameStop, stopCancelled, otherCancelled
+  case actorCommands, actorAcks, unknown
   case closeStopping, closeElsewhere, closeForced, closeLost, closeDetached, closeOther
   case beginDrain, finish, earlyTick
 }
@@ -18,17 +19,21 @@ enum MachineEvent: String, CaseIterable {
 extension RunnerMachine {
   /// What the daemon tells a runner: heartbeats every 3 s, lost after 15 s, so fenced 12 s after the last sign.
   static func registration(
-    runner: Int64 = 7, fleet: UInt64 = 1, isResumed: Bool = false
+    runner: Int64 = 7, fleet: UInt64 = 1, isResumed: Bool = false, standing: Decision.Standing? = nil
   ) -> DaemonMessage.Registered {
-    DaemonMessage.Registered(
+    let decision = standing.map {
+      Decision(
+        config: .found, upgrade: .disabled, ordered: 0, held: [], superseded: nil, standing: $0, target: nil)
+    }
+    return DaemonMessage.Registered(
       runner: RunnerID(runner), heartbeatIntervalMilliseconds: 3000, silentThresholdMilliseconds: 10_000,
-      lostThresholdMilliseconds: 15_000, decision: nil, isResumed: isResumed, fleetID: fleet)
+      lostThresholdMilliseconds: 15_000, decision: decision, isResumed: isResumed, fleetID: fleet)
   }
 
-  static func notice(_ order: Int64) -> DaemonMessage.StopNotice {
+  static func notice(_ order: Int64, remainingMilliseconds: Int64 = 1000) -> DaemonMessage.StopNotice {
     DaemonMessage.StopNotice(
       order: DrainOrderID(order), cause: .operator, reason: "because", target: nil,
-      remainingMilliseconds: 1000)
+      remainingMilliseconds: remainingMilliseconds)
   }
 
   /// Carries one event out at a time.
@@ -42,11 +47,14 @@ extension RunnerMachine {
     case .unavailable: refused(Status(.unavailable, "disk full"), now: now)
     case .failedPrecondition: refused(Status(.failedPrecondition, "fenced"), now: now)
     case .registered: received(.registered(Self.registration()), now: now)
+    case .registeredReady: received(.registered(Self.registration(standing: .ready)), now: now)
     case .ack: received(.heartbeatAck(sequence: 1, openOrder: nil), now: now)
     case .ackOfSeen: received(.heartbeatAck(sequence: 1, openOrder: DrainOrderID(1)), now: now)
     case .ackOfUnseen: received(.heartbeatAck(sequence: 1, openOrder: DrainOrderID(2)), now: now)
     case .stop: received(.stop(Self.notice(2)), now: now)
     case .sameStop: received(.stop(Self.notice(1)), now: now)
+    case .stopCancelled: received(.stopCancelled(DrainOrderID(1), reason: "stay"), now: now)
+    case .otherCancelled: received(.stopCancelled(DrainOrderID(2), reason: "stay"), now: now)
     case .actorCommands: received(.actorCommands([]), now: now)
     case .actorAcks: received(.ackEvents(acked: [], refused: []), now: now)
     case .unknown: received(.unknown, now: now)
@@ -72,11 +80,15 @@ extension RunnerMachine.Effect {
     case .sendRegister: "register"
     case .sendHeartbeat(let sequence, _): "heartbeat\(sequence)"
     case .sendStopAck(let order): "ack\(order.rawValue)"
+    case .sendStopCancelledAnswer(let order, .resumed): "resumed\(order.rawValue)"
+    case .sendStopCancelledAnswer(let order, .tooLate): "tooLate\(order.rawValue)"
     case .sendStopping: "stopping"
     case .sendDetach: "detach"
     case .registered: "registered"
     case .cutOff: "cutOff"
     case .stop(let stop): "stop\(stop.order.rawValue)"
+    case .stopDeadline(let stop): "deadline\(stop.order.rawValue)"
+    case .stopCancelled(let order, _): "cancelled\(order.rawValue)"
     case .actorCommands: "commands"
     case .actorEventsAnswered: "answered"
     case .ended(.finished): "finished"
@@ -106,11 +118,13 @@ struct MachineHarness {
   var machine: RunnerMachine
   var now: Int64 = 100 * second
 
-  init(giveUpAt: Int64 = .max) { machine = RunnerMachine(randomness: 42, giveUpAt: giveUpAt) }
+  init(giveUpAt: Int64 = .max, canStay: Bool = true) {
+    machine = RunnerMachine(randomness: 42, giveUpAt: giveUpAt, canStay: canStay)
+  }
 
   /// A machine that has just come to be as the table's column says.
-  static func at(_ column: String) -> MachineHarness {
-    var harness = MachineHarness()
+  static func at(_ column: String, canStay: Bool = true) -> MachineHarness {
+    var harness = MachineHarness(canStay: canStay)
     switch column {
     case "idle": break
     case "connecting": _ = harness.machine.start()
@@ -126,6 +140,9 @@ struct MachineHarness {
       harness.now += 2 * second
       harness.fire(.disconnected)
       harness.fire(.connected)
+    case "committed":
+      harness.attach()
+      _ = harness.commit(1)
     case "leaving":
       harness.attach()
       harness.fire(.finish)
@@ -149,6 +166,10 @@ struct MachineHarness {
 
   @discardableResult
   mutating func fire(_ event: MachineEvent) -> [String] { machine.apply(event, now: now).map(\.word) }
+
+  mutating func commit(_ order: Int64) -> String {
+    machine.commit(to: DrainOrderID(order)) ? "leaves" : "stays"
+  }
 
   mutating func tick() -> [String] { machine.tick(now: now).map(\.word) }
 

@@ -5,34 +5,38 @@ import Testing
 /// What each event does in each state: effects in order, then the state after them (Idle, Connecting, Waiting, Registering,
 /// Attached, Ended). An empty cell: nothing at all.
 ///
-/// `resuming` is registering again with its token; attached, resuming and leaving have seen order 1, and leaving has said Detach.
+/// `resuming` is registering again with its token; resuming and all that follow have seen order 1, which can be taken back where it
+/// is not committed to; leaving has said Detach.
 private let table = """
-  event              | connecting           | waiting | registering          | resuming             | attached                  | leaving
-  connected          | register >R          |         |                      |                      |                           |
-  refusedConnect     | hangUp >W            |         |                      |                      |                           |
-  passingConnect     | hangUp >W            |         |                      |                      |                           |
-  lastingConnect     | hangUp unreachable >E |        |                      |                      |                           |
-  disconnected       |                      |         | hangUp >W            | hangUp >W            | hangUp cutOff connect >C  | hangUp cutOff connect >C
-  unavailable        |                      |         | hangUp >W            | hangUp >W            | hangUp cutOff >W          | hangUp cutOff >W
-  failedPrecondition |                      |         | hangUp refused >E    | hangUp fenced >E     | hangUp fenced >E          | hangUp finished >E
-  registered         |                      |         | registered >A        | registered >A        |                           |
-  ack                |                      |         |                      |                      |                           |
-  ackOfSeen          |                      |         |                      |                      | ack1 >A                   | ack1 >A
-  ackOfUnseen        |                      |         |                      |                      | hangUp cutOff connect >C  | hangUp cutOff connect >C
-  stop               |                      |         |                      |                      | ack2 stop2 >A             | ack2 stop2 >A
-  sameStop           |                      |         |                      |                      | ack1 >A                   | ack1 >A
-  actorCommands      |                      |         |                      |                      | commands >A               | commands >A
-  actorAcks          |                      |         |                      |                      | answered >A               | answered >A
-  unknown            |                      |         |                      |                      |                           |
-  closeStopping      |                      |         | hangUp >W            | hangUp >W            | hangUp cutOff >W          | hangUp cutOff >W
-  closeOther         |                      |         | hangUp >W            | hangUp >W            | hangUp cutOff >W          | hangUp cutOff >W
-  closeElsewhere     |                      |         | hangUp fenced >E     | hangUp fenced >E     | hangUp fenced >E          | hangUp fenced >E
-  closeForced        |                      |         | hangUp fenced >E     | hangUp fenced >E     | hangUp fenced >E          | hangUp fenced >E
-  closeLost          |                      |         | hangUp fenced >E     | hangUp fenced >E     | hangUp fenced >E          | hangUp fenced >E
-  closeDetached      |                      |         | hangUp finished >E   | hangUp finished >E   | hangUp finished >E        | hangUp finished >E
-  beginDrain         |                      |         |                      |                      |                           |
-  finish             |                      |         |                      |                      | detach >A                 |
-  earlyTick          |                      |         |                      |                      |                           |
+  event              | connecting            | waiting | registering        | resuming                 | attached                 | committed                | leaving
+  connected          | register >R           |         |                    |                          |                          |                          |
+  refusedConnect     | hangUp >W             |         |                    |                          |                          |                          |
+  passingConnect     | hangUp >W             |         |                    |                          |                          |                          |
+  lastingConnect     | hangUp unreachable >E |         |                    |                          |                          |                          |
+  disconnected       |                       |         | hangUp >W          | hangUp >W                | hangUp cutOff connect >C | hangUp cutOff connect >C | hangUp cutOff connect >C
+  unavailable        |                       |         | hangUp >W          | hangUp >W                | hangUp cutOff >W         | hangUp cutOff >W         | hangUp cutOff >W
+  failedPrecondition |                       |         | hangUp refused >E  | hangUp fenced >E         | hangUp fenced >E         | hangUp fenced >E         | hangUp finished >E
+  registered         |                       |         | registered >A      | registered >A            |                          |                          |
+  registeredReady    |                       |         | registered >A      | registered cancelled1 >A |                          |                          |
+  ack                |                       |         |                    |                          |                          |                          |
+  ackOfSeen          |                       |         |                    |                          | ack1 >A                  | ack1 >A                  | ack1 >A
+  ackOfUnseen        |                       |         |                    |                          | hangUp cutOff connect >C | hangUp cutOff connect >C | hangUp cutOff connect >C
+  stop               |                       |         |                    |                          | ack2 stop2 >A            | ack2 stop2 >A            | ack2 stop2 >A
+  sameStop           |                       |         |                    |                          | ack1 deadline1 >A        | ack1 deadline1 >A        | ack1 deadline1 >A
+  stopCancelled      |                       |         |                    |                          | cancelled1 resumed1 >A   | tooLate1 >A              | tooLate1 >A
+  otherCancelled     |                       |         |                    |                          | resumed2 >A              | tooLate2 >A              | tooLate2 >A
+  actorCommands      |                       |         |                    |                          | commands >A              | commands >A              | commands >A
+  actorAcks          |                       |         |                    |                          | answered >A              | answered >A              | answered >A
+  unknown            |                       |         |                    |                          |                          |                          |
+  closeStopping      |                       |         | hangUp >W          | hangUp >W                | hangUp cutOff >W         | hangUp cutOff >W         | hangUp cutOff >W
+  closeOther         |                       |         | hangUp >W          | hangUp >W                | hangUp cutOff >W         | hangUp cutOff >W         | hangUp cutOff >W
+  closeElsewhere     |                       |         | hangUp fenced >E   | hangUp fenced >E         | hangUp fenced >E         | hangUp fenced >E         | hangUp fenced >E
+  closeForced        |                       |         | hangUp fenced >E   | hangUp fenced >E         | hangUp fenced >E         | hangUp fenced >E         | hangUp fenced >E
+  closeLost          |                       |         | hangUp fenced >E   | hangUp fenced >E         | hangUp fenced >E         | hangUp fenced >E         | hangUp fenced >E
+  closeDetached      |                       |         | hangUp finished >E | hangUp finished >E       | hangUp finished >E       | hangUp finished >E       | hangUp finished >E
+  beginDrain         |                       |         |                    |                          |                          |                          |
+  finish             |                       |         |                    |                          | detach >A                | detach >A                |
+  earlyTick          |                       |         |                    |                          |                          |                          |
   """
 
 struct MachineCase: CustomTestStringConvertible, Sendable {
@@ -60,7 +64,7 @@ struct MachineCase: CustomTestStringConvertible, Sendable {
 
 @Suite struct RunnerMachineTableTests {
   @Test func theTableHasEveryEventInEveryState() {
-    #expect(MachineCase.all.count == MachineEvent.allCases.count * 6)
+    #expect(MachineCase.all.count == MachineEvent.allCases.count * 7)
     #expect(Set(MachineCase.all.map(\.event)).count == MachineEvent.allCases.count)
   }
 

@@ -280,13 +280,106 @@ import Ttrpc
     #expect(harness.fire(.beginDrain) == [])
   }
 
-  @Test func theOrdersOfAnotherFleetAreOthers() {
+  @Test(arguments: [(true, "cancelled1"), (false, "stopping")])
+  func theOrdersOfAnotherFleetAreOthers(canStay: Bool, follows: String) {
     // After the state was replaced, order 1 of the new fleet was taken for the one seen before: acked, and never told.
-    var harness = MachineHarness.at("resuming")
+    var harness = MachineHarness.at("resuming", canStay: canStay)
     let registered = RunnerMachine.registration(runner: 1, fleet: 2)
     let effects = harness.machine.received(.registered(registered), now: harness.now)
     // The new one cannot know that it was leaving.
-    #expect(effects.map(\.word) == ["registered", "stopping"])
+    #expect(effects.map(\.word) == ["registered", follows])
     #expect(harness.fire(.sameStop) == ["ack1", "stop1"])
+  }
+
+  // MARK: - Deadlines that move, and Stops that are taken back
+
+  @Test func aDeadlineThatHasMovedIsToldAndTheSameOneIsNot() {
+    var harness = MachineHarness.at("registering")
+    harness.fire(.registered)
+    func stop(_ remaining: Int64) -> [String] {
+      let notice = RunnerMachine.notice(1, remainingMilliseconds: remaining)
+      return harness.machine.received(.stop(notice), now: harness.now).map(\.word)
+    }
+    #expect(stop(60_000) == ["ack1", "stop1"])
+    harness.now += 2 * second
+    // A little longer on its way.
+    #expect(stop(57_901) == ["ack1"])
+    #expect(stop(57_900) == ["ack1", "deadline1"])
+    // Compared with what was told, so that many small steps are one that is seen.
+    #expect(stop(57_950) == ["ack1"])
+    #expect(stop(90_000) == ["ack1", "deadline1"])
+    #expect(stop(1000) == ["ack1", "deadline1"])
+    #expect(stop(.max) == ["ack1", "deadline1"])
+  }
+
+  @Test func whoCannotStayHasBegunToLeaveOnceItIsTold() {
+    var harness = MachineHarness.at("registering", canStay: false)
+    harness.fire(.registered)
+    // Not told: nothing was begun.
+    #expect(harness.fire(.stopCancelled) == ["resumed1"])
+    #expect(harness.fire(.sameStop) == ["ack1", "stop1"])
+    #expect(harness.fire(.stopCancelled) == ["tooLate1"])
+    #expect(harness.fire(.stopCancelled) == ["tooLate1"])
+  }
+
+  @Test func eachQuestionIsAnsweredAndAStopAfterItIsANewOne() {
+    var harness = MachineHarness.at("attached")
+    #expect(harness.fire(.stopCancelled) == ["cancelled1", "resumed1"])
+    #expect(harness.fire(.stopCancelled) == ["resumed1"])
+    // Its place was taken while the answer was on its way, so the very order stands again.
+    #expect(harness.fire(.sameStop) == ["ack1", "stop1"])
+    #expect(harness.fire(.stopCancelled) == ["cancelled1", "resumed1"])
+    #expect(harness.fire(.stop) == ["ack2", "stop2"])
+    // The answer to another order says nothing of this one.
+    #expect(harness.fire(.stopCancelled) == ["resumed1"])
+    #expect(harness.commit(2) == "leaves")
+    #expect(harness.fire(.otherCancelled) == ["tooLate2"])
+  }
+
+  @Test func theLastWordIsWhoeversCameFirst() {
+    var harness = MachineHarness.at("attached")
+    harness.fire(.stopCancelled)
+    #expect(harness.commit(1) == "stays")
+    harness.fire(.sameStop)
+    #expect(harness.commit(2) == "stays")
+    #expect(harness.commit(1) == "leaves")
+    #expect(harness.fire(.stopCancelled) == ["tooLate1"])
+    // There is one end only, by whatever order it was begun.
+    #expect(harness.commit(2) == "leaves")
+    harness.fire(.closeForced)
+    #expect(harness.commit(3) == "leaves")
+  }
+
+  @Test(arguments: [MachineEvent.beginDrain, .finish]) func itsOwnWordIsNotTakenBack(_ event: MachineEvent) {
+    var harness = MachineHarness.at("attached")
+    harness.fire(event)
+    #expect(harness.fire(.stopCancelled) == ["tooLate1"])
+  }
+
+  @Test func aReadyStandingTakesBackWhatWasCancelledWhileItWasAway() {
+    var harness = MachineHarness.at("resuming")
+    #expect(harness.fire(.registeredReady) == ["registered", "cancelled1"])
+    #expect(harness.commit(1) == "stays")
+    // A Stop that did not reach it is none that is taken back.
+    harness.now += 2 * second
+    harness.fire(.disconnected)
+    harness.fire(.connected)
+    #expect(harness.fire(.registeredReady) == ["registered"])
+  }
+
+  @Test func whoCannotStayTellsADaemonThatHasNoOrderForIt() {
+    var harness = MachineHarness.at("committed")
+    harness.now += 2 * second
+    harness.fire(.disconnected)
+    harness.fire(.connected)
+    #expect(harness.fire(.registeredReady) == ["registered", "stopping"])
+    #expect(harness.fire(.stop) == ["ack2", "stop2"])
+    // Where its order stands there is nothing to say.
+    harness.now += 2 * second
+    harness.fire(.disconnected)
+    harness.fire(.connected)
+    let draining = RunnerMachine.registration(isResumed: true, standing: .draining)
+    #expect(
+      harness.machine.received(.registered(draining), now: harness.now).map(\.word) == ["registered"])
   }
 }

@@ -177,6 +177,86 @@ import Testing
     #expect(stop.contains("DRAIN_CAUSE_SELF") && stop.contains("the host goes down"))
   }
 
+  // MARK: - Stops that are taken back
+
+  private func cancelDrain(reason: String) throws {
+    let who = Peer(uid: 900, gid: 900, pid: 1, program: "baton")
+    harness.service.submitBackground(.cancelDrain(.order(DrainOrderID(1)), reason: reason, who: who))
+    try harness.settle()
+  }
+
+  /// A runner whose Stop has come, and was taken back.
+  private func askedRunner() throws -> (peer: TestPeer, stream: UInt32) {
+    let (peer, stream) = try harness.runner()
+    _ = try harness.answer(people, .drain, #"{"runnerId":"1","reason":"reboot"}"#)
+    #expect(try harness.heard(peer).last?.hasPrefix(#"{"stop":{"orderId":"1""#) == true)
+    try cancelDrain(reason: "the wrong host")
+    #expect(try harness.heard(peer) == [Self.question])
+    return (peer, stream)
+  }
+
+  private static let question = #"{"stopCancelled":{"orderId":"1","reason":"the wrong host"}}"#
+
+  private func say(_ answer: String, _ peer: TestPeer, _ stream: UInt32) throws {
+    try harness.say(
+      peer, stream, #"{"stopCancelledAnswer":{"orderId":"1","answer":"ANSWER_\#(answer)"}}"#)
+  }
+
+  private func order() throws -> String { try harness.answer(people, .getDrain, #"{"orderId":"1"}"#) }
+
+  @Test func onlyTheRunnersWordCancelsAStopThatItHas() throws {
+    let (peer, stream) = try askedRunner()
+    // The Stop that is in question waits for no acknowledgement.
+    try harness.say(peer, stream, #"{"heartbeat":{"sequence":"1"}}"#)
+    #expect(try harness.heard(peer) == [#"{"heartbeatAck":{"sequence":"1","openOrderId":"0"}}"#])
+    #expect(try order().contains("DRAIN_STATE_DELIVERED"))
+    try say("RESUMED", peer, stream)
+    #expect(try order().contains("DRAIN_STATE_CANCELLED"))
+    #expect(try harness.answer(people, .getRunner, #"{"runnerId":"1"}"#).contains("RUNNER_PHASE_READY"))
+  }
+
+  @Test func theQuestionComesInThePlaceOfTheStopUntilItIsAnswered() throws {
+    _ = try askedRunner()
+    let (again, stream) = try harness.runner()
+    let heard = try harness.heard(again)
+    #expect(heard.count == 2 && heard[0].contains("STANDING_DRAINING") && heard[1] == Self.question)
+    try say("TOO_LATE", again, stream)
+    #expect(try order().contains("DRAIN_STATE_DELIVERED"))
+    let (last, _) = try harness.runner()
+    #expect(try harness.heard(last).last?.hasPrefix(#"{"stop":{"orderId":"1""#) == true)
+  }
+
+  @Test func aStopThatNobodyTookIsCancelledAtOnceAndTheStandingSaysSo() throws {
+    let (peer, _) = try harness.runner()
+    _ = try harness.heard(peer)
+    peer.room = 0
+    _ = try harness.answer(people, .drain, #"{"runnerId":"1"}"#)
+    try cancelDrain(reason: "the wrong host")
+    #expect(try order().contains("DRAIN_STATE_CANCELLED"))
+    try harness.vanish(peer)
+    let (back, stream) = try harness.runner()
+    let heard = try harness.heard(back)
+    #expect(heard.count == 1 && heard[0].contains("STANDING_READY"))
+    // It had got the Stop all the same, and has begun to end.
+    try harness.say(back, stream, #"{"stopping":{"reason":"too late"}}"#)
+    #expect(try harness.heard(back).first?.contains("DRAIN_CAUSE_SELF") == true)
+  }
+
+  @Test func tooLateForAnOrderThatIsCancelledBeginsTheRunnersOwnDrain() throws {
+    let (peer, stream) = try harness.runner()
+    _ = try harness.heard(peer)
+    peer.room = 0
+    _ = try harness.answer(people, .drain, #"{"runnerId":"1"}"#)
+    try cancelDrain(reason: "the wrong host")
+    // Its Stop was on its way, and came with the question.
+    try harness.read(peer)
+    let heard = try harness.heard(peer)
+    #expect(heard.count == 2 && heard[0].hasPrefix(#"{"stop""#) && heard[1] == Self.question)
+    try say("TOO_LATE", peer, stream)
+    let stop = try #require(try harness.heard(peer).first)
+    #expect(stop.hasPrefix(#"{"stop":{"orderId":"2""#) && stop.contains("DRAIN_CAUSE_SELF"))
+  }
+
   // MARK: - Loss
 
   @Test func aCutIsADetachmentAndTheThresholdALoss() throws {

@@ -34,7 +34,6 @@ final class SimulatedClient: SimulatedWorker {
   private var output = OutboundQueue()
   private var stream: UInt32 = 0
   private var tickAt: Int64?
-  private var isFinishing = false
   /// Its work is done; all that is left is to say so.
   private(set) var hasFinished = false
 
@@ -48,7 +47,8 @@ final class SimulatedClient: SimulatedWorker {
     endsWithProcess = world.random.oneIn(3)
     obedience = .drawn(world)
     takesActors = !world.random.oneIn(4)
-    machine = RunnerMachine(randomness: world.random.next(), giveUpAt: .max)
+    machine = RunnerMachine(
+      randomness: world.random.next(), giveUpAt: .max, canStay: !pid.isMultiple(of: 4))
     actors = SimulatedActors(world, "\(pid)") { [unowned self] make in send(make) }
     perform(machine.start())
   }
@@ -135,6 +135,10 @@ final class SimulatedClient: SimulatedWorker {
       case .sendStopAck(let order):
         // One that ignores its Stop does not even say that it has it.
         if obedience.isShown(in: world) { send { AttachRequests.stopAck(order, $0) } }
+      case .sendStopCancelledAnswer(let order, let answer):
+        if obedience.isShown(in: world) {
+          send { AttachRequests.stopCancelledAnswer(order, answer, $0) }
+        }
       case .sendStopping(let reason, let grace):
         send { AttachRequests.stopping(reason: reason, graceMilliseconds: grace, $0) }
       case .sendDetach(let code, let reason):
@@ -147,6 +151,10 @@ final class SimulatedClient: SimulatedWorker {
         world.note("client \(pid) is cut off")
         actors.detached()
       case .stop(let stop): stopped(stop.order)
+      case .stopDeadline(let stop): world.note("client \(pid) has another deadline for stop \(stop.order)")
+      case .stopCancelled(let order, _):
+        world.note("client \(pid) stays: stop \(order) is taken back")
+        actors.isClosed = false
       // It takes no actors.
       case .actorCommands, .actorEventsAnswered: break
       case .ended(let ending):
@@ -163,16 +171,16 @@ final class SimulatedClient: SimulatedWorker {
     world.note("client \(pid) gets stop \(order)")
     world.history.stopSeen(order)
     stopsSeen.insert(order)
-    guard obedience != .never, !isFinishing else { return }
-    isFinishing = true
+    guard obedience != .never else { return }
     actors.isClosed = true
-    finish(after: world.random.milliseconds(0...8000))
+    finish(order, after: world.random.milliseconds(0...8000))
   }
 
-  private func finish(after nanoseconds: Int64) {
+  private func finish(_ order: DrainOrderID, after nanoseconds: Int64) {
     world.schedule(after: nanoseconds) { [self] in
       whenAwake { [self] in
-        guard obedience.isShown(in: world) else { return finish(after: 5_000_000_000) }
+        guard obedience.isShown(in: world) else { return finish(order, after: 5_000_000_000) }
+        guard machine.commit(to: order) else { return }
         hasFinished = true
         actors.dropAll()
         perform(machine.finish(exitCode: 0, reason: "done"))

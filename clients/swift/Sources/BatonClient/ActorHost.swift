@@ -27,7 +27,8 @@ public final class HeldActor: Sendable {
   public let input: [UInt8]
   /// The runner that holds it.
   public var runner: Int64 { loop.runnerID }
-  /// The stop, once it comes: the code should return before its deadline. It ends when the actor is taken away.
+  /// The stop, once it comes, and again when its deadline has moved: the code should return before that. It ends when the actor
+  /// is taken away.
   public let stops: AsyncStream<Stop>
 
   private let stopContinuation: AsyncStream<Stop>.Continuation
@@ -40,7 +41,7 @@ public final class HeldActor: Sendable {
     key = assignment.key.isEmpty ? nil : assignment.key
     generation = assignment.generation
     input = assignment.input
-    (stops, stopContinuation) = AsyncStream.makeStream(of: Stop.self, bufferingPolicy: .bufferingOldest(4))
+    (stops, stopContinuation) = AsyncStream.makeStream(of: Stop.self, bufferingPolicy: .bufferingNewest(4))
     self.loop = loop
   }
 
@@ -96,6 +97,7 @@ final class ActorHost {
   func attached() { roster.attached() }
   func cutOff() { roster.cutOff() }
   func closes() { roster.closes() }
+  func opens() { roster.opens() }
   func nextAcks() -> [ActorCheckpoint]? { roster.nextAcks() }
   func nextReports(now: Int64) -> [ActorReport]? { roster.nextReports(now: now) }
 

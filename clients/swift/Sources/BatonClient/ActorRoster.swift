@@ -13,7 +13,7 @@ package struct ActorRoster {
     case prepare(Assignment)
     /// Run it; answer with `ended`.
     case run(Assignment)
-    /// Tell its code to stop within this time.
+    /// Tell its code to stop within this time; told again when that has moved.
     case stop(ActorID, ActorStopReason, remainingMilliseconds: Int64)
     /// End its code at once. `ended` answers all the same.
     case cancel(ActorID)
@@ -58,7 +58,8 @@ package struct ActorRoster {
     var command: Int64
     /// On which attachment its first command came.
     var attachment: Int
-    var isStopping = false
+    /// Why it was told to stop.
+    var stopReason: ActorStopReason?
     /// It was not started in time.
     var isLate = false
     /// When its time to start or to stop is over.
@@ -123,6 +124,15 @@ package struct ActorRoster {
 
   /// The runner takes nothing new from here on: it has its Stop, or wants to leave.
   package mutating func closes() { takesNew = false }
+
+  /// Its Stop is taken back. What has been told to stop does so all the same.
+  package mutating func opens() { takesNew = true }
+
+  /// Its Stop has another deadline, and with it the actors that stop because their runner goes away.
+  package mutating func deadlineMoved(remainingMilliseconds: Int64, now: Int64) -> [Effect] {
+    let moved = held.filter { $0.value.stopReason == .goingAway && $0.value.due != nil }.keys.sorted()
+    return moved.flatMap { stop($0, .goingAway, remainingMilliseconds, now) }
+  }
 
   /// The runner has ended, and holds nothing any more.
   package mutating func runnerEnded() -> [Effect] {
@@ -202,7 +212,7 @@ package struct ActorRoster {
     }
     held[actor]?.stage = .waiting(assignment)
     liveCount += 1
-    setDue(actor, Self.time(now, command.remainingMilliseconds))
+    setDue(actor, now.nanoseconds(afterMilliseconds: command.remainingMilliseconds))
     return leaving[actor] == nil ? begin(assignment) : []
   }
 
@@ -223,14 +233,14 @@ package struct ActorRoster {
     _ actor: ActorID, _ reason: ActorStopReason, _ remaining: Int64, _ now: Int64
   ) -> [Effect] {
     guard let entry = held[actor] else { return [] }
-    held[actor]?.isStopping = true
+    held[actor]?.stopReason = reason
     switch entry.stage {
     case .over: return []
     case .waiting:
       isOver(actor, .stopped(isOK: true, message: ""))
       return []
     case .preparing, .running:
-      setDue(actor, Self.time(now, remaining))
+      setDue(actor, now.nanoseconds(afterMilliseconds: remaining))
       return [.stop(actor, reason, remainingMilliseconds: remaining)]
     }
   }
@@ -253,7 +263,7 @@ package struct ActorRoster {
     guard let entry = held[actor], entry.generation == generation,
       case .preparing(let assignment) = entry.stage
     else { return [] }
-    if entry.isStopping || entry.isLate {
+    if entry.stopReason != nil || entry.isLate {
       isOver(actor, .stopped(isOK: !entry.isLate, message: entry.isLate ? Self.late : ""))
       return []
     }
@@ -282,7 +292,8 @@ package struct ActorRoster {
     let allowed = Bounds.alarmMilliseconds
     report(
       actor, kind,
-      alarmAt: Self.time(now, min(max(milliseconds, allowed.lowerBound), allowed.upperBound)))
+      alarmAt: now.nanoseconds(
+        afterMilliseconds: min(max(milliseconds, allowed.lowerBound), allowed.upperBound)))
   }
 
   private static let late = "it was not started in time"
@@ -303,7 +314,7 @@ package struct ActorRoster {
       case .over: break
       case .waiting: isOver(due.actor, .stopped(isOK: false, message: Self.late))
       case .preparing, .running:
-        if !entry.isStopping { held[due.actor]?.isLate = true }
+        if entry.stopReason == nil { held[due.actor]?.isLate = true }
         effects.append(.cancel(due.actor))
       }
     }
@@ -314,12 +325,6 @@ package struct ActorRoster {
     guard let entry = held[actor] else { return }
     held[actor]?.due = time
     dues.add(Due(actor: actor, generation: entry.generation), at: time)
-  }
-
-  private static func time(_ now: Int64, _ milliseconds: Int64) -> Int64 {
-    let wait = max(0, milliseconds).multipliedReportingOverflow(by: 1_000_000)
-    let (time, isTooFar) = now.addingReportingOverflow(wait.partialValue)
-    return wait.overflow || isTooFar ? .max : time
   }
 
   // MARK: - Inside

@@ -10,11 +10,24 @@ import Ttrpc
 ///     for await stop in runner.stops { await finishWork(before: stop.deadline) ; break }
 ///     await runner.finish()
 ///
-/// One that runs actors sets `Options.actors`, and has nothing to do at its Stop but to wait:
+/// A Stop may be taken back. This one has begun to leave by then, and the daemon is answered that it is too late. One that can
+/// take work again after a Stop says so by `Options.canStay`, and asks for the last word before it ends what cannot be begun again:
 ///
-///     for await _ in runner.stops { break }
-///     await runner.actorsEnded()
-///     await runner.finish()
+///     for await event in runner.events {
+///       switch event {
+///       case .stop(let stop): takeNothingNew()
+///         whenIdle { if await runner.commit(to: stop) { await runner.finish() } }
+///       case .stopCancelled: takeWork()
+///       case .deadlineMoved, .attached, .cutOff: break
+///       }
+///     }
+///
+/// One that runs actors sets `Options.actors`, and has nothing to do at its Stop but to wait, so it can stay:
+///
+///     for await case .stop(let stop) in runner.events {
+///       await runner.actorsEnded()
+///       if await runner.commit(to: stop) { await runner.finish() }
+///     }
 public final class Runner: Sendable {
   /// What a runner is.
   public struct Options: Sendable {
@@ -30,6 +43,9 @@ public final class Runner: Sendable {
     public var slots: UInt32 = 1
     /// When this process is gone, so is all its work: the daemon need not wait for the threshold.
     public var endsWithProcess = false
+    /// Its Stop may be taken back until it calls `commit`, `beginDrain` or `finish`: the daemon is then told that it stays, and
+    /// `events` says so. Leave it false where a Stop begins what cannot be undone, or where nobody reads `events`.
+    public var canStay = false
     /// What it says of itself.
     public var metadata: [String: String] = [:]
     /// The daemon's socket; nil is the default place.
@@ -68,12 +84,19 @@ public final class Runner: Sendable {
     public var deadline: ContinuousClock.Instant
   }
 
-  /// What happens to its connection.
+  /// What happens to it.
   public enum Event: Hashable, Sendable {
     /// It is registered: for the first time, or again after a cut.
     case attached(runner: Int64, isResumed: Bool, decision: DecisionInfo?)
     /// The connection is gone; the work may go on.
     case cutOff
+    /// The daemon wants it to leave. Where an earlier Stop stands, this one replaces it.
+    case stop(Stop)
+    /// The Stop that stands has another deadline.
+    case deadlineMoved(Stop)
+    /// That Stop is taken back, and the daemon has its answer: it stays, and may be given work from now on. Only with
+    /// `Options.canStay`.
+    case stopCancelled(order: Int64, reason: String)
   }
 
   /// How it ended.
@@ -86,7 +109,7 @@ public final class Runner: Sendable {
 
   /// Every Stop, once each. It ends when the runner does.
   public let stops: AsyncStream<Stop>
-  /// What happens to the connection. It ends when the runner does.
+  /// What happens to it, in order, its Stops among it; of what nobody has read yet the latest 4096. It ends when the runner does.
   public let events: AsyncStream<Event>
   private let loop: RunnerLoop
 
@@ -104,7 +127,7 @@ public final class Runner: Sendable {
     let (stops, stopContinuation) = AsyncStream.makeStream(
       of: Stop.self, bufferingPolicy: .bufferingOldest(64))
     let (events, eventContinuation) = AsyncStream.makeStream(
-      of: Event.self, bufferingPolicy: .bufferingNewest(64))
+      of: Event.self, bufferingPolicy: .bufferingNewest(4096))
     let loop: RunnerLoop
     do throws(Errno) {
       loop = try RunnerLoop(path: path, options: options, stops: stopContinuation, events: eventContinuation)
@@ -132,6 +155,10 @@ public final class Runner: Sendable {
     let grace = graceMilliseconds.map { min(max($0, allowed.lowerBound), allowed.upperBound) } ?? 0
     loop.perform { $0.beginDrain(reason: reason, graceMilliseconds: grace) }
   }
+
+  /// Says that it leaves by this Stop: from here on it cannot be taken back. False when it was taken back already or another has
+  /// replaced it, and nothing has been said: then it stays, or leaves by that other. True after its end, too.
+  public func commit(to stop: Stop) async -> Bool { await loop.commit(to: stop.order) }
 
   /// Its work is done: from here on nothing of it must run. Returns when the daemon knows, or after
   /// `timeoutMilliseconds`. Of the reason the first 1024 bytes are told, without control characters.

@@ -23,6 +23,13 @@ final class RunnerLoop: Sendable {
     /// What still runs after the end.
     var actorTasks: [Task<Void, Never>] = []
     var waitingForActors: [CheckedContinuation<Void, Never>] = []
+    var commitments: [Commitment] = []
+  }
+
+  /// Somebody wants to leave by an order, if that still stands.
+  struct Commitment {
+    var order: DrainOrderID
+    var answer: CheckedContinuation<Bool, Never>
   }
 
   private let shared = Locked(Shared())
@@ -82,6 +89,18 @@ final class RunnerLoop: Sendable {
     }
   }
 
+  func commit(to order: Int64) async -> Bool {
+    await withCheckedContinuation { continuation in
+      let isOver = shared.withLock { shared in
+        guard shared.ending == nil else { return true }
+        shared.commitments.append(Commitment(order: DrainOrderID(order), answer: continuation))
+        return false
+      }
+      if isOver { continuation.resume(returning: true) }
+      wake.signal()
+    }
+  }
+
   /// Something happened to an actor's code. Nobody wants to know after the runner's end.
   func perform(_ happening: @escaping ActorHost.Happening) {
     shared.withLock { shared in
@@ -117,6 +136,7 @@ final class RunnerLoop: Sendable {
   struct Orders {
     var actorHappenings: [ActorHost.Happening]
     var commands: [@Sendable (inout RunnerMachine) -> [RunnerMachine.Effect]]
+    var commitments: [Commitment]
     var endBy: Int64?
     var isAbandoned: Bool
   }
@@ -125,11 +145,12 @@ final class RunnerLoop: Sendable {
     shared.withLock { shared in
       defer {
         shared.commands = []
+        shared.commitments = []
         shared.actorHappenings = []
       }
       return Orders(
-        actorHappenings: shared.actorHappenings, commands: shared.commands, endBy: shared.endBy,
-        isAbandoned: shared.isAbandoned)
+        actorHappenings: shared.actorHappenings, commands: shared.commands, commitments: shared.commitments,
+        endBy: shared.endBy, isAbandoned: shared.isAbandoned)
     }
   }
 
@@ -151,18 +172,22 @@ final class RunnerLoop: Sendable {
 
   func tellCutOff() { events.yield(.cutOff) }
 
-  func tell(_ stop: DaemonMessage.StopNotice) {
-    stops.yield(
-      Runner.Stop(
-        order: stop.order.rawValue, cause: stop.cause.map(Words.word) ?? "unknown", reason: stop.reason,
-        targetVersion: stop.target?.number, remainingMilliseconds: stop.remainingMilliseconds,
-        deadline: .now + .milliseconds(stop.remainingMilliseconds)))
+  func tell(_ notice: DaemonMessage.StopNotice) {
+    let stop = Runner.Stop(notice)
+    stops.yield(stop)
+    events.yield(.stop(stop))
+  }
+
+  func tellDeadline(_ notice: DaemonMessage.StopNotice) { events.yield(.deadlineMoved(Runner.Stop(notice))) }
+
+  func tellCancelled(_ order: DrainOrderID, reason: String) {
+    events.yield(.stopCancelled(order: order.rawValue, reason: reason))
   }
 
   func tellEnded(
     _ ending: Runner.Ending, refusal: BatonError? = nil, actorTasks: [Task<Void, Never>]
   ) {
-    let (registrations, ends, actors) = shared.withLock { shared in
+    let (registrations, ends, actors, commitments) = shared.withLock { shared in
       if shared.registration == nil {
         shared.registration = .failure(
           refusal ?? BatonError(.cancelled, "the runner ended before it was registered"))
@@ -174,8 +199,11 @@ final class RunnerLoop: Sendable {
         shared.waitingForRegistration = []
         shared.waitingForEnd = []
         shared.waitingForActors = []
+        shared.commitments = []
       }
-      return (shared.waitingForRegistration, shared.waitingForEnd, shared.waitingForActors)
+      return (
+        shared.waitingForRegistration, shared.waitingForEnd, shared.waitingForActors, shared.commitments
+      )
     }
     stops.finish()
     events.finish()
@@ -185,6 +213,17 @@ final class RunnerLoop: Sendable {
     }
     for continuation in ends { continuation.resume(returning: ending) }
     for continuation in actors { continuation.resume() }
+    for commitment in commitments { commitment.answer.resume(returning: true) }
+  }
+}
+
+extension Runner.Stop {
+  /// Its time is counted from now.
+  fileprivate init(_ notice: DaemonMessage.StopNotice) {
+    self.init(
+      order: notice.order.rawValue, cause: notice.cause.map(Words.word) ?? "unknown", reason: notice.reason,
+      targetVersion: notice.target?.number, remainingMilliseconds: notice.remainingMilliseconds,
+      deadline: .now + .milliseconds(notice.remainingMilliseconds))
   }
 }
 
@@ -229,7 +268,8 @@ private final class RunnerThread {
     token = RegistrationToken(high: random.next(), low: random.next() | 1)
     machine = RunnerMachine(
       randomness: random.next(),
-      giveUpAt: Clock.boottimeNanoseconds(afterMilliseconds: options.connectTimeoutMilliseconds))
+      giveUpAt: Clock.boottimeNanoseconds(afterMilliseconds: options.connectTimeoutMilliseconds),
+      canStay: options.canStay)
   }
 
   deinit { buffer.deallocate() }
@@ -243,6 +283,9 @@ private final class RunnerThread {
       let orders = loop.takeOrders()
       for happening in orders.actorHappenings { happening(actors, now) }
       for command in orders.commands { perform(command(&machine)) }
+      for commitment in orders.commitments {
+        commitment.answer.resume(returning: machine.commit(to: commitment.order))
+      }
       if orders.isAbandoned || orders.endBy.map({ now >= $0 }) == true {
         // The daemon could not be told in time; it will notice by itself.
         if !isDone { finish(.fenced("the daemon could not be told that it finished")) }
@@ -294,6 +337,8 @@ private final class RunnerThread {
       case .sendHeartbeat(let sequence, let roundTrip):
         send { AttachRequests.heartbeat(sequence: sequence, roundTripMicroseconds: roundTrip, $0) }
       case .sendStopAck(let order): send { AttachRequests.stopAck(order, $0) }
+      case .sendStopCancelledAnswer(let order, let answer):
+        send { AttachRequests.stopCancelledAnswer(order, answer, $0) }
       case .sendStopping(let reason, let grace):
         actors.closes()
         send { AttachRequests.stopping(reason: reason, graceMilliseconds: grace, $0) }
@@ -309,6 +354,12 @@ private final class RunnerThread {
       case .stop(let stop):
         actors.closes()
         loop.tell(stop)
+      case .stopDeadline(let stop):
+        actors.on { $0.deadlineMoved(remainingMilliseconds: stop.remainingMilliseconds, now: now) }
+        loop.tellDeadline(stop)
+      case .stopCancelled(let order, let reason):
+        actors.opens()
+        loop.tellCancelled(order, reason: reason)
       case .actorCommands(let commands): actors.on { $0.received(commands, now: now) }
       case .actorEventsAnswered(let acked, let refused):
         actors.on { $0.answered(acked: acked, refused: refused) }

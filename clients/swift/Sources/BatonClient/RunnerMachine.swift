@@ -3,8 +3,8 @@ import Handover
 import Ttrpc
 
 /// The runner's side of Attach as a value: connections, messages and time in, what to do out. It registers, sends
-/// heartbeats, acknowledges every Stop, comes back after a cut with its token, and fences itself when nobody can
-/// vouch for it any more.
+/// heartbeats, acknowledges every Stop, answers when one is taken back, comes back after a cut with its token, and fences
+/// itself when nobody can vouch for it any more.
 ///
 /// `idle -> connecting -> registering -> attached`, back to `connecting` or `waiting` at every cut, and `ended` from
 /// everywhere. Times are nanoseconds of one clock that counts suspended time too.
@@ -18,6 +18,7 @@ package struct RunnerMachine: Sendable {
     case sendRegister
     case sendHeartbeat(sequence: UInt64, roundTripMicroseconds: UInt32)
     case sendStopAck(DrainOrderID)
+    case sendStopCancelledAnswer(DrainOrderID, Undo.Answer)
     case sendStopping(reason: String, graceMilliseconds: Int64)
     case sendDetach(exitCode: Int32?, reason: String)
     /// Tell the user.
@@ -26,6 +27,10 @@ package struct RunnerMachine: Sendable {
     case cutOff
     /// A Stop that the user has not seen; what remains is counted from now.
     case stop(DaemonMessage.StopNotice)
+    /// The Stop that the user has seen ends at another time; what remains is counted from now.
+    case stopDeadline(DaemonMessage.StopNotice)
+    /// The Stop that the user has seen is taken back: it takes work again.
+    case stopCancelled(DrainOrderID, reason: String)
     /// What to do with actors.
     case actorCommands([DaemonMessage.Command])
     /// What became of reports on actors.
@@ -86,10 +91,13 @@ package struct RunnerMachine: Sendable {
   private var vouchedAt: Int64?
   /// When connect was last refused, if nothing else came of it since.
   private var refusedAt: Int64?
-  private var seenOrders: Set<DrainOrderID> = []
+  private let canStay: Bool
+  /// The Stop that stands, as its user was told it.
+  private var stop: (order: DrainOrderID, deadline: Int64)?
   /// Orders that an Ack named and that no Stop explained: asked for by a resume, once each.
   private var missedOrders: Set<DrainOrderID> = []
-  private var pendingStopping: (reason: String, graceMilliseconds: Int64)?
+  /// Set once it leaves whatever is taken back: what to tell a daemon that has no order for it.
+  private var leaving: (reason: String, graceMilliseconds: Int64)?
   private var pendingDetach: (exitCode: Int32?, reason: String)?
 
   private static let maxUnacknowledged = 64
@@ -97,12 +105,16 @@ package struct RunnerMachine: Sendable {
   private static let registerTimeoutNanoseconds: Int64 = 10_000_000_000
   /// An attachment shorter than this is one more failed attempt: a daemon that drops everyone is not asked in a loop.
   private static let shortAttachmentNanoseconds: Int64 = 1_000_000_000
+  /// A deadline that comes again within so much of the one before has not moved: a Stop takes its time on the way.
+  private static let deadlineToleranceNanoseconds: Int64 = 100_000_000
 
   /// `randomness` spreads the attempts of many runners that lost the same daemon. Until it is registered for the first
-  /// time, trouble after `giveUpAt` ends it; one attempt is always made.
-  package init(randomness: UInt64, giveUpAt: Int64) {
+  /// time, trouble after `giveUpAt` ends it; one attempt is always made. `canStay`: a Stop that its user has seen may be
+  /// taken back until `commit`, `beginDrain` or `finish`; otherwise to see it is to leave.
+  package init(randomness: UInt64, giveUpAt: Int64, canStay: Bool = false) {
     random = randomness | 1
     self.giveUpAt = giveUpAt
+    self.canStay = canStay
   }
 
   // MARK: - Connections
@@ -187,10 +199,10 @@ package struct RunnerMachine: Sendable {
     case (.heartbeatAck(let sequence, let order), .attached):
       acknowledged(sequence, now)
       return order.map { stillOpen($0) } ?? []
-    case (.stop(let stop), .attached):
-      pendingStopping = nil
-      let isNew = seenOrders.insert(stop.order).inserted
-      return isNew ? [.sendStopAck(stop.order), .stop(stop)] : [.sendStopAck(stop.order)]
+    case (.stop(let notice), .attached): return [.sendStopAck(notice.order)] + stopped(notice, now)
+    case (.stopCancelled(let order, let reason), .attached):
+      return takenBack(order, reason)
+        + [.sendStopCancelledAnswer(order, isLeaving ? .tooLate : .resumed)]
     case (.close(let cause, let text), .registering), (.close(let cause, let text), .attached):
       return closed(cause, text, now)
     case (.actorCommands(let commands), .attached): return [.actorCommands(commands)]
@@ -198,9 +210,8 @@ package struct RunnerMachine: Sendable {
       return [.actorEventsAnswered(acked: acked, refused: refused)]
     // Not what the protocol has here: a newer daemon's ways, and nothing of ours depends on it.
     case (.registered, .attached), (.heartbeatAck, .registering), (.stop, .registering),
-      (.actorCommands, .registering), (.ackEvents, .registering), (.stopCancelled, _),
-      (.unknown, .registering),
-      (.unknown, .attached):
+      (.stopCancelled, .registering), (.actorCommands, .registering), (.ackEvents, .registering),
+      (.unknown, .registering), (.unknown, .attached):
       return []
     }
   }
@@ -209,14 +220,8 @@ package struct RunnerMachine: Sendable {
     _ registered: DaemonMessage.Registered, _ sentAt: Int64, _ now: Int64
   ) -> [Effect] {
     let isAnother = runner != nil && (runner != registered.runner || fleet != registered.fleetID)
-    if isAnother {
-      // A daemon without memory of it: it is told what it cannot know, and its numbers mean other orders.
-      if !seenOrders.isEmpty, pendingStopping == nil {
-        pendingStopping = ("it had its Stop before the daemon's state was replaced", 0)
-      }
-      seenOrders = []
-      missedOrders = []
-    }
+    // The numbers of a daemon without memory of it mean other orders.
+    if isAnother { missedOrders = [] }
     state = .attached(since: now)
     runner = registered.runner
     fleet = registered.fleetID
@@ -225,8 +230,13 @@ package struct RunnerMachine: Sendable {
     vouchedAt = sentAt
     nextHeartbeat = now + intervalNanoseconds
     var effects: [Effect] = [.registered(registered)]
-    if let stopping = pendingStopping {
-      effects.append(.sendStopping(reason: stopping.reason, graceMilliseconds: stopping.graceMilliseconds))
+    if let stop, isAnother || registered.decision?.standing == .ready {
+      effects += takenBack(stop.order, "the daemon has no order for this runner any more")
+      // What is not taken back does not stand either: the daemon has to be told.
+      self.stop = nil
+    }
+    if stop == nil, let leaving {
+      effects.append(.sendStopping(reason: leaving.reason, graceMilliseconds: leaving.graceMilliseconds))
     }
     if let detach = pendingDetach {
       effects.append(.sendDetach(exitCode: detach.exitCode, reason: detach.reason))
@@ -244,12 +254,31 @@ package struct RunnerMachine: Sendable {
 
   /// The daemon waits for a StopAck.
   private mutating func stillOpen(_ order: DrainOrderID) -> [Effect] {
-    if seenOrders.contains(order) { return [.sendStopAck(order)] }
+    if stop?.order == order { return [.sendStopAck(order)] }
     // Its Stop never came. Every resume brings it again, with the time that remains.
     guard missedOrders.insert(order).inserted else { return [] }
     unacknowledged = []
     state = .connecting
     return [.hangUp, .cutOff, .connect]
+  }
+
+  private mutating func stopped(_ notice: DaemonMessage.StopNotice, _ now: Int64) -> [Effect] {
+    let deadline = now.nanoseconds(afterMilliseconds: notice.remainingMilliseconds)
+    if let stop, stop.order == notice.order {
+      guard abs(deadline - stop.deadline) >= Self.deadlineToleranceNanoseconds else { return [] }
+      self.stop = (notice.order, deadline)
+      return [.stopDeadline(notice)]
+    }
+    stop = (notice.order, deadline)
+    if !canStay { _ = commit(to: notice.order) }
+    return [.stop(notice)]
+  }
+
+  /// This order stands no longer, if it did and there is a way back.
+  private mutating func takenBack(_ order: DrainOrderID, _ reason: String) -> [Effect] {
+    guard !isLeaving, stop?.order == order else { return [] }
+    stop = nil
+    return [.stopCancelled(order, reason: reason)]
   }
 
   private mutating func closed(_ cause: CloseCause?, _ text: String, _ now: Int64) -> [Effect] {
@@ -266,11 +295,21 @@ package struct RunnerMachine: Sendable {
   /// Begins its own drain; a Stop of cause self follows, unless it has its Stop already.
   package mutating func beginDrain(reason: String, graceMilliseconds: Int64) -> [Effect] {
     if case .ended = state { return [] }
-    guard seenOrders.isEmpty else { return [] }
-    pendingStopping = (reason, graceMilliseconds)
-    guard case .attached = state else { return [] }
+    leaving = (reason, graceMilliseconds)
+    guard stop == nil, case .attached = state else { return [] }
     return [.sendStopping(reason: reason, graceMilliseconds: graceMilliseconds)]
   }
+
+  /// It leaves by this order: there is no way back from here on. False when that was taken back already, and it stays.
+  package mutating func commit(to order: DrainOrderID) -> Bool {
+    if case .ended = state { return true }
+    if isLeaving { return true }
+    guard stop?.order == order else { return false }
+    leaving = ("it had begun to leave by drain order \(order), which no longer stands", 0)
+    return true
+  }
+
+  private var isLeaving: Bool { leaving != nil || pendingDetach != nil }
 
   /// Its work is done, so nothing is left to fence. It is over when the daemon knows.
   package mutating func finish(exitCode: Int32?, reason: String) -> [Effect] {
