@@ -13,6 +13,9 @@ extension SQLiteStore {
       try actors.restartClock.run(work.now.nanoseconds, work.now.wallMilliseconds)
       try Statement(database, ChangeSQL.forgetUpgrades).run()
       try loseLiving()
+      for id in try Statement(database, "SELECT id FROM pools").all(read: { $0.int64(0) }) {
+        try pool(id).isStale = true
+      }
       try statements.nameFleet.run(Int64(bitPattern: fleetID), bootID)
     }
   }

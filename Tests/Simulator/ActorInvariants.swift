@@ -22,7 +22,9 @@ extension World {
           violate("invariant 1: actor \(actor.id) was given to runner \(id), which has ended")
           continue
         }
-        if runner.phase != .ready || runner.link != .attached || runner.isSilent || !runner.takesActors {
+        if runner.phase != .ready || runner.link != .attached || runner.isSilent || !runner.takesActors
+          || runner.isCordoned
+        {
           violate("invariant 1: actor \(actor.id) was given to runner \(id), which may get none")
         }
       }
@@ -35,7 +37,7 @@ extension World {
     try checkNobodyWaitsForNothing(daemon, actors, runners)
   }
 
-  /// Nobody waits while a slot of the target version is free.
+  /// Nobody waits while a slot is free of the target version, or, where the pool falls back, of any.
   private func checkNobodyWaitsForNothing(
     _ daemon: SimulatedDaemon, _ actors: [Actor], _ runners: [Runner]
   ) throws {
@@ -44,8 +46,9 @@ extension World {
     for pool in waiting.sorted() {
       guard case .pool(let found, _) = try daemon.reader.read(.pool(pool)).content else { continue }
       let free = runners.first {
-        $0.pool == pool && $0.version == found.target?.version && $0.phase == .ready && $0.link == .attached
-          && !$0.isSilent && $0.takesActors && $0.remainingSlots > 0
+        $0.pool == pool && ($0.version == found.target?.version || found.config.actorsFallBack)
+          && $0.phase == .ready && $0.link == .attached && !$0.isSilent && !$0.isCordoned && $0.takesActors
+          && $0.remainingSlots > 0
       }
       if let free { violate("actors of \(pool) wait while runner \(free.id) has a slot") }
     }

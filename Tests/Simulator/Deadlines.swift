@@ -10,9 +10,13 @@ struct Deadlines {
     var deadline: Int64
     var grace: Int64
   }
+  /// Those that somebody may have given more time.
+  private var extended: Set<DrainOrderID> = []
   private var known: [DrainOrderID: Known] = [:]
   /// Set by a start: an order whose commit the daemon did not live to see is first seen after it.
   private var leastAfterStart: Int64?
+
+  mutating func mayBeExtended(_ order: DrainOrderID) { extended.insert(order) }
 
   mutating func restarted(at now: Int64, lostNanoseconds: Int64) {
     leastAfterStart = now + lostNanoseconds
@@ -30,6 +34,9 @@ struct Deadlines {
       var expected = known[order.id] ?? Known(deadline: now + grace, grace: grace)
       if known[order.id] == nil, let least = leastAfterStart {
         expected.deadline = max(least, min(expected.deadline, order.deadlineNanoseconds))
+      }
+      if extended.contains(order.id), order.deadlineNanoseconds > expected.deadline {
+        expected = Known(deadline: order.deadlineNanoseconds, grace: .max / 2)
       }
       still[order.id] = expected
       if order.deadlineNanoseconds != expected.deadline {

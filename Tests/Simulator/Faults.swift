@@ -29,6 +29,11 @@ package struct Faults: Sendable {
   package var oldTokensComeBack = false
   package var slowReaders = false
   package var strangers = false
+  /// Builds that die soon after they have started.
+  package var badVersions = false
+
+  /// Not a fault: somebody pins, cordons, takes back and forces.
+  package var steers = false
 
   static func drawn(_ random: inout SeededRandom) -> Faults {
     var faults = Faults()
@@ -53,6 +58,8 @@ package struct Faults: Sendable {
     faults.oldTokensComeBack = random.oneIn(3)
     faults.slowReaders = random.oneIn(3)
     faults.strangers = random.oneIn(3)
+    faults.badVersions = random.oneIn(3)
+    faults.steers = random.oneIn(2)
     return faults
   }
 }

@@ -32,7 +32,8 @@ final class FaultyStore: Store {
         world.dropped.insert(ActorGeneration(checkpoint.actor, checkpoint.generation))
       }
       if !world.disk.hasCrashed, let daemon = world.daemon {
-        world.check(daemon, excused: Self.unlinked(batch))
+        world.check(
+          daemon, excused: Self.unlinked(batch), isOnlyArrivals: batch.allSatisfy { Self.isArrival($0) })
         for finding in expected?.differences(from: committed) ?? [] { world.violate(finding) }
       }
       return committed
@@ -49,18 +50,29 @@ final class FaultyStore: Store {
     }
   }
 
-  /// Whose link, silence or life these changes end.
+  /// Whose link, silence, life or right to new actors these changes end.
   private static func unlinked(_ batch: [Mutation]) -> Set<RunnerID> {
     var runners: Set<RunnerID> = []
     for mutation in batch {
       switch mutation {
       case .detached(let attachments), .silent(let attachments), .lose(let attachments, _):
         runners.formUnion(attachments.map(\.runner))
+      case .cordon(let runner, _, _, _): runners.insert(runner)
       case .leave(let attachment, _, _), .stopping(let attachment, _, _): runners.insert(attachment.runner)
       default: break
       }
     }
     return runners
+  }
+
+  /// Whatever takes nobody away by itself.
+  private static func isArrival(_ mutation: Mutation) -> Bool {
+    switch mutation {
+    case .register, .timePassed, .createActor, .changeActor, .actorReports, .commandsAcked, .stopDelivered,
+      .stopAcked, .heard:
+      true
+    default: false
+    }
   }
 
   private var failureCount: Int {

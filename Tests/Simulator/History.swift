@@ -13,7 +13,7 @@ struct History {
   private(set) var actors: [ActorID: String] = [:]
   private(set) var stopsSeen: Set<DrainOrderID> = []
   /// The latest config that was acknowledged, and those put after it whose answer never came.
-  private(set) var configs: [PoolName: [Bool?]] = [:]
+  private(set) var configs: [PoolName: [PoolSettings?]] = [:]
 
   mutating func registered(_ runner: RunnerID, _ pool: PoolName, _ version: UInt32) {
     runners[runner] = Registered(pool: pool, version: version)
@@ -23,13 +23,34 @@ struct History {
   mutating func ordered(_ order: DrainOrderID) { orders.insert(order) }
   mutating func stopSeen(_ order: DrainOrderID) { stopsSeen.insert(order) }
 
-  mutating func configSent(_ pool: PoolName, drains: Bool) { configs[pool, default: [nil]].append(drains) }
+  mutating func configSent(_ pool: PoolName, _ settings: PoolSettings) {
+    configs[pool, default: [nil]].append(settings)
+  }
 
   /// What the pool's config must be, where that is certain.
-  func config(of pool: PoolName) -> Bool? {
+  func config(of pool: PoolName) -> PoolSettings? {
     guard let possible = configs[pool], possible.count == 1 else { return nil }
     return possible[0]
   }
 
-  mutating func configAcknowledged(_ pool: PoolName, drains: Bool) { configs[pool] = [drains] }
+  mutating func configAcknowledged(_ pool: PoolName, _ settings: PoolSettings) { configs[pool] = [settings] }
+}
+
+/// What the workload changes of a pool's config.
+struct PoolSettings: Hashable {
+  var drains: Bool
+  var upgrade: UpgradeSettings
+
+  var config: RunnerConfig {
+    RunnerConfig(kind: .normal(.init(drainOnVersionUpgrade: drains, upgrade: upgrade)))
+  }
+}
+
+struct PoolVersion: Hashable {
+  var pool: PoolName
+  var version: UInt32
+  init(_ pool: PoolName, _ version: UInt32) {
+    self.pool = pool
+    self.version = version
+  }
 }

@@ -32,7 +32,7 @@ struct ReferenceAllocation {
         guard case .pool(let pool, _) = try reader.read(.pool(name)).content else { return nil }
         pools[name] = Before(
           candidates: try store.allocationCandidates(of: name), target: pool.target?.version,
-          fallsBack: pool.config.actorSettings.fallsBackToOtherVersions, hasQueue: pool.actors.queued > 0)
+          fallsBack: pool.config.actorsFallBack, hasQueue: pool.actors.queued > 0)
       default: return nil
       }
     }

@@ -14,6 +14,7 @@ final class SimulatedRunner: SimulatedWorker {
   let pid: Int32
   let endsWithProcess: Bool
   let obedience: Obedience
+  var obeys: Bool { obedience == .obeys }
   private(set) var life = WorkerLife.running
   /// Neither reads nor sends, until then.
   var hangsUntil: Int64 = 0

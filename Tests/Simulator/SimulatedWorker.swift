@@ -14,6 +14,8 @@ protocol SimulatedWorker: SimulatedPeer {
   var actors: SimulatedActors! { get }
   /// Until then the process gets no time.
   var hangsUntil: Int64 { get }
+  /// It does as it is told.
+  var obeys: Bool { get }
 
   func beginOwnDrain()
   /// Neither reads nor sends for so long.

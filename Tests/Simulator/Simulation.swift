@@ -1,7 +1,4 @@
-import BatonAPI
-import CBatonProto
 import Handover
-import Protobuf
 
 /// One run: a workload and faults drawn from the seed for ten simulated minutes, then peace, then the question whether all
 /// came to rest as it should.
@@ -36,26 +33,18 @@ private final class SimulationRun {
   private var runners: [any SimulatedWorker] = []
   private var started: [any SimulatedWorker] = []
   private var watchers: [SimulatedWatcher] = []
-  private var callers: [SimulatedCaller] = []
+  private let steering: SimulatedOperator
   /// Those whose token another process has taken.
   private var inherited: Set<RegistrationToken> = []
   private var nextPid: Int32 = 100
   private var versions: [PoolName: UInt32] = [:]
 
-  /// Short, so that a run sees many of their ends.
-  private static let actorSettings: ActorSettings = {
-    var settings = ActorSettings()
-    settings.startThresholdMilliseconds = 6000
-    settings.stopThresholdMilliseconds = 20_000
-    settings.retryBackoffMilliseconds = 1000
-    settings.retryResetMilliseconds = 60_000
-    return settings
-  }()
-
   private static let peaceNanoseconds: Int64 = 200_000_000_000
+  private static let waveNanoseconds: Int64 = 70_000_000_000
 
   init(_ world: World, minutes: Int64) {
     self.world = world
+    steering = SimulatedOperator(world)
     end = world.now + minutes * 60_000_000_000
     let names = ["resize", "mail"].prefix(world.random.oneIn(2) ? 2 : 1)
     pools = names.map { PoolName(namespace: "default", name: $0) }
@@ -67,7 +56,7 @@ private final class SimulationRun {
     world.startDaemon()
     for _ in 0..<2 { watchers.append(SimulatedWatcher(world)) }
     for pool in pools {
-      putConfig(pool, drains: !world.random.oneIn(4))
+      steering.putConfig(pool, drains: !world.random.oneIn(4))
       for _ in 0..<Int.random(in: 1...5, using: &world.random) { startRunner(pool, versions[pool]!) }
     }
     scheduleAction()
@@ -78,9 +67,12 @@ private final class SimulationRun {
     guard world.violations.isEmpty else { return }
     checkStopsArrived()
     world.run(until: world.now + Self.peaceNanoseconds)
+    // An upgrade at its pace goes on in peace, one wave after the other.
+    for _ in 0..<10 where world.hasFreshOrders { world.run(until: world.now + Self.waveNanoseconds) }
     guard world.violations.isEmpty else { return }
     checkLost()
     world.checkActorsAtRest(started)
+    world.checkUpgradesAtRest()
     world.checkQuiet(watchers)
   }
 
@@ -103,77 +95,67 @@ private final class SimulationRun {
 
   private func act() {
     let pool = pools.randomElement(using: &world.random)!
-    switch Int.random(in: 0..<12, using: &world.random) {
+    switch Int.random(in: 0..<14, using: &world.random) {
     case 0...2:
       // A deploy: usually the next version, sometimes a jump or the same again.
       versions[pool]! += [1, 1, 1, 2, 0].randomElement(using: &world.random)!
       for _ in 0..<Int.random(in: 1...4, using: &world.random) { startRunner(pool, versions[pool]!) }
     case 3:
       startRunner(pool, UInt32(max(1, Int(versions[pool]!) - Int.random(in: 0...2, using: &world.random))))
-    case 4: putConfig(pool, drains: world.random.oneIn(2))
-    case 5: putConfig(pool, drains: true)
-    case 6: drain(pool)
+    case 4: steering.putConfig(pool, drains: world.random.oneIn(2))
+    case 5: steering.putConfig(pool, drains: true)
+    case 6: steering.drain(pool, one: living().randomElement(using: &world.random)?.runner)
     case 7...8: living().randomElement(using: &world.random)?.beginOwnDrain()
     case 9: startRunner(pool, versions[pool]!)
+    case 10: steer(pool)
+    case 11: deployBadVersion(pool)
     default: break
     }
-    for _ in 0..<Int.random(in: 0...3, using: &world.random) { wishForActors(pool) }
+    for _ in 0..<Int.random(in: 0...3, using: &world.random) { steering.wishForActors(pool) }
     runners.removeAll { $0.life != .running }
   }
 
-  /// Creates an actor, or wants something of one.
-  private func wishForActors(_ pool: PoolName) {
-    let arena = Arena()
-    let known = world.history.actors.keys.sorted()
-    guard world.random.oneIn(3), let id = known.randomElement(using: &world.random) else {
-      let request = arena.make(Baton__V1__CreateActorRequest.self)
-      request.pointee.runner_name = arena.string(pool.name)
-      request.pointee.name = arena.string("box")
-      if world.random.oneIn(3) {
-        request.pointee.key = arena.string("key-\(Int.random(in: 0...9, using: &world.random))")
-      }
-      request.pointee.crash_policy = .init(rawValue: UInt32.random(in: 1...3, using: &world.random))
-      return call(.createActor, Codec.encode(request)) { [world] payload in
-        let arena = Arena()
-        guard let response = try? Codec.decode(Baton__V1__CreateActorResponse.self, payload, in: arena),
-          let actor = Decode.actor(response.pointee.actor)
-        else { return }
-        world.history.created(actor.id, actor.identity.name)
+  /// Somebody who does not leave an upgrade alone.
+  private func steer(_ pool: PoolName) {
+    guard world.faults.steers else { return }
+    let draining = living().filter { !$0.stopsSeen.isEmpty }
+    switch Int.random(in: 0..<5, using: &world.random) {
+    case 0, 1: steering.setTarget(pool, near: versions[pool]!)
+    case 2: if let id = living().randomElement(using: &world.random)?.runner { steering.cordon(id) }
+    case 3: if let id = draining.randomElement(using: &world.random)?.runner { steering.takeBack(id) }
+    default:
+      if let order = draining.randomElement(using: &world.random)?.stopsSeen.max() {
+        steering.changeDeadline(order)
       }
     }
-    let (method, request): (Method, [UInt8]) =
-      switch Int.random(in: 0..<3, using: &world.random) {
-      case 0:
-        (
-          .wakeActor,
-          Codec.encode(make(Baton__V1__WakeActorRequest.self, arena) { $0.actor_id = UInt64(id.rawValue) })
-        )
-      case 1:
-        (
-          .sleepActor,
-          Codec.encode(make(Baton__V1__SleepActorRequest.self, arena) { $0.actor_id = UInt64(id.rawValue) })
-        )
-      default:
-        (
-          .destroyActor,
-          Codec.encode(make(Baton__V1__DestroyActorRequest.self, arena) { $0.actor_id = UInt64(id.rawValue) })
-        )
-      }
-    call(method, request) { _ in }
   }
 
-  private func make<Message: CMessage>(
-    _ type: Message.Type, _ arena: Arena, _ set: (inout Message) -> Void
-  ) -> UnsafeMutablePointer<Message> {
-    let message = arena.make(type)
-    set(&message.pointee)
-    return message
+  /// A build whose process dies soon after it has started, again and again.
+  private func deployBadVersion(_ pool: PoolName) {
+    guard world.faults.badVersions else { return }
+    versions[pool]! += 1
+    let version = versions[pool]!
+    world.badVersions.insert(PoolVersion(pool, version))
+    func start(_ left: Int) {
+      guard left > 0, world.isFaulty, runners.count < 24 else { return }
+      nextPid += 1
+      let runner = SimulatedRunner(world, pool: pool, key: "", version: version, pid: nextPid)
+      runners.append(runner)
+      started.append(runner)
+      world.schedule(after: world.random.milliseconds(300...2500)) { [self] in
+        runner.die()
+        world.schedule(after: world.random.milliseconds(1500...4000)) { start(left - 1) }
+      }
+    }
+    start(Int.random(in: 2...6, using: &world.random))
   }
 
   private func living() -> [any SimulatedWorker] { runners.filter { $0.life == .running } }
 
   private func startRunner(_ pool: PoolName, _ version: UInt32) {
     guard runners.count < 24 else { return }
+    // This process does not die of it.
+    world.badVersions.remove(PoolVersion(pool, version))
     nextPid += 1
     let key = world.random.oneIn(2) ? "slot-\(Int.random(in: 0...3, using: &world.random))" : ""
     let runner: any SimulatedWorker
@@ -187,56 +169,6 @@ private final class SimulationRun {
     }
     runners.append(runner)
     started.append(runner)
-  }
-
-  private func putConfig(_ pool: PoolName, drains: Bool) {
-    let arena = Arena()
-    let request = arena.make(Baton__V1__PutRunnerConfigRequest.self)
-    request.pointee.namespace_ = arena.string(pool.namespace)
-    request.pointee.name = arena.string(pool.name)
-    request.pointee.config = Encode.config(
-      RunnerConfig(kind: .normal(.init(drainOnVersionUpgrade: drains, actors: Self.actorSettings))), arena)
-    world.history.configSent(pool, drains: drains)
-    let sent = world.history.configs[pool]!.count
-    call(.putRunnerConfig, Codec.encode(request)) { [world] _ in
-      // Only while it was the only one on its way is its order certain.
-      if world.history.configs[pool]!.count == sent { world.history.configAcknowledged(pool, drains: drains) }
-    }
-  }
-
-  private func drain(_ pool: PoolName) {
-    let arena = Arena()
-    let request = arena.make(Baton__V1__DrainRequest.self)
-    let selector = arena.make(Baton__V1__DrainRequest__PoolSelector.self)
-    selector.pointee.namespace_ = arena.string(pool.namespace)
-    selector.pointee.name = arena.string(pool.name)
-    if world.random.oneIn(3), let id = living().randomElement(using: &world.random)?.runner {
-      request.pointee.target_case = BATON__V1__DRAIN_REQUEST__TARGET_RUNNER_ID
-      request.pointee.runner_id = UInt64(id.rawValue)
-    } else if world.random.oneIn(3) {
-      request.pointee.target_case = BATON__V1__DRAIN_REQUEST__TARGET_WHOLE_POOL
-      request.pointee.whole_pool = selector
-    } else {
-      request.pointee.target_case = BATON__V1__DRAIN_REQUEST__TARGET_OLDER_VERSIONS
-      request.pointee.older_versions = selector
-    }
-    request.pointee.reason = arena.string("simulated operator")
-    call(.drain, Codec.encode(request)) { [world] payload in
-      let arena = Arena()
-      guard let response = try? Codec.decode(Baton__V1__DrainResponse.self, payload, in: arena) else {
-        return
-      }
-      for id in Read.numbers(response.pointee.n_order_ids, response.pointee.order_ids) {
-        world.history.ordered(DrainOrderID(Int64(id)))
-      }
-    }
-  }
-
-  private func call(
-    _ method: Method, _ request: [UInt8], _ answered: @escaping (UnsafeRawBufferPointer) -> Void
-  ) {
-    callers.append(SimulatedCaller(world, method, request, message: answered, ended: { _ in }))
-    callers.removeAll { $0.hasEnded }
   }
 
   // MARK: - Faults
@@ -283,6 +215,8 @@ private final class SimulationRun {
     guard let earlier = earlier.randomElement(using: &world.random) else { return }
     nextPid += 1
     world.note("runner \(nextPid) comes with the token of \(earlier.pid)")
+    // The new process does not die of it.
+    world.badVersions.remove(PoolVersion(earlier.pool, earlier.version))
     inherited.insert(earlier.token)
     let runner = SimulatedRunner(world, after: earlier, pid: nextPid)
     runners.append(runner)
@@ -309,6 +243,9 @@ private final class SimulationRun {
         case .drain(let drain)? = try? daemon.reader.read(.drain(order)).content,
         drain.orderedAtMilliseconds < world.moment.wallMilliseconds - 5000
       else { continue }
+      if drain.wayBack == .offered, runner.obeys {
+        world.violate("runner \(id) was offered a way back from order \(order), and was never told")
+      }
       if !runner.stopsSeen.contains(order) {
         world.violate("runner \(id) is attached and draining by order \(order), and was never told")
       }

@@ -31,6 +31,9 @@ package final class World {
   var clients: [SimulatedClient] = []
   var history = History()
   var deadlines = Deadlines()
+  var upgrades: [PoolName: WatchedUpgrade] = [:]
+  /// Versions whose every process dies soon after it has started.
+  var badVersions: Set<PoolVersion> = []
   /// The latest generation seen of each actor, and those that were taken from a runner that did not answer in time.
   var generations: [ActorID: Int64] = [:]
   var dropped: Set<ActorGeneration> = []
