@@ -174,6 +174,15 @@ package enum Supposition: Hashable, Sendable {
   case config(RunnerConfig)
   /// nil is automatic.
   case pin(Version?)
+
+  /// The runner that is supposed to be there. It has no id yet, and whatever it will get is greater than all others.
+  package var newcomer: Candidate? {
+    switch self {
+    case .registers(let version, let slots):
+      Candidate(id: RunnerID(.max), version: version, totalSlots: Int64(slots), usedSlots: 0)
+    case .config, .pin: nil
+    }
+  }
 }
 
 extension PoolState {

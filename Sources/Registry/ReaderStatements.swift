@@ -22,6 +22,7 @@ struct ReaderStatements {
   let drainBounds: Statement
   let oldestEvent: Statement
   let events: Statement
+  let planning: PoolStatements
 
   init(_ database: Database) throws(DatabaseError) {
     func make(_ sql: String) throws(DatabaseError) -> Statement { try Statement(database, sql) }
@@ -47,5 +48,6 @@ struct ReaderStatements {
     drainBounds = try make(QuerySQL.drainBounds)
     oldestEvent = try make(QuerySQL.oldestEvent)
     events = try make(QuerySQL.events)
+    planning = try PoolStatements(database)
   }
 }
