@@ -169,7 +169,7 @@ package enum Outgoing: Hashable, Sendable {
 
 /// What somebody wants to know the plan of, before it is so.
 package enum Supposition: Hashable, Sendable {
-  /// A runner of this version registers, attached and with a word that counts.
+  /// A runner of this version registers: attached, with a word that counts, and it takes actors.
   case registers(Version, slots: UInt32)
   case config(RunnerConfig)
   /// nil is automatic.

@@ -88,8 +88,8 @@ enum ChangeSQL {
     """
   static let insertTerms = """
     INSERT INTO drain_terms (pool_id, cause, reason, target_version, uid, gid, pid, program, ordered_at_ms,
-      ordered_ns, grace_ms, deadline_ns, revision)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
+      ordered_ns, grace_ms, deadline_ns, revision, orders)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
     """
   static let insertOrder = "INSERT INTO drain_orders (id, runner_id, terms_id) VALUES (?, ?, ?)"
   static let findOpenOrder = """

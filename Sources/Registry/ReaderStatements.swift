@@ -23,6 +23,7 @@ struct ReaderStatements {
   let oldestEvent: Statement
   let events: Statement
   let planning: PoolStatements
+  let history: HistoryStatements
 
   init(_ database: Database) throws(DatabaseError) {
     func make(_ sql: String) throws(DatabaseError) -> Statement { try Statement(database, sql) }
@@ -49,5 +50,6 @@ struct ReaderStatements {
     oldestEvent = try make(QuerySQL.oldestEvent)
     events = try make(QuerySQL.events)
     planning = try PoolStatements(database)
+    history = try HistoryStatements(database)
   }
 }

@@ -91,23 +91,16 @@ extension SQLiteStore {
   private func order(
     _ retirement: Plan.Retirement, of pool: PoolRecord, terms: OrderTerms, who: Peer
   ) throws(DatabaseError) -> [StopAcknowledgement] {
-    var stops: [StopAcknowledgement] = []
     switch retirement {
     case .all(let outgoing):
+      var stops: [StopAcknowledgement] = []
       for range in outgoing.ranges {
         stops += try orderReady(range, of: pool, terms: terms, who: who)
       }
+      return stops
     case .runners(let ids):
-      for id in ids {
-        guard let runner = try runner(id) else {
-          throw DatabaseError(code: .corrupt, message: "runner \(id) is ready in the index and has ended")
-        }
-        stops.append(
-          StopAcknowledgement(
-            runner: id, order: try order(runner, of: pool, terms: terms, who: who).id))
-      }
+      return try order(ids, of: pool, terms: terms, who: who)
     }
-    return stops
   }
 
   private func moveTarget(

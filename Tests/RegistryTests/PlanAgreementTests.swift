@@ -92,7 +92,6 @@ private final class Run {
   var random: SeededRandom
   /// Of those that live, as far as known.
   var attachments: [RunnerID: Handover.Attachment] = [:]
-  private var due: Int64?
 
   init(seed: UInt64) throws {
     random = SeededRandom(seed: seed)
@@ -112,7 +111,6 @@ private final class Run {
       attachments[admission.runner] = Attachment(runner: admission.runner, id: registration.attachment)
     }
     for case .runnerEnded(let id, _) in batch.consequences { attachments[id] = nil }
-    due = batch.nextDue
     return batch
   }
 
@@ -160,8 +158,9 @@ private final class Run {
       )
     default:
       // Not when actors are due as well: what becomes of them comes first.
-      let at = due.map { $0 == poolDue ? $0 : fleet.now.nanoseconds } ?? fleet.now.nanoseconds
-      fleet.advance(milliseconds: max(0, at - fleet.now.nanoseconds) / 1_000_000)
+      if let at = poolDue, actorsDue.map({ at < $0 }) ?? true {
+        fleet.advance(milliseconds: max(0, at - fleet.now.nanoseconds) / 1_000_000)
+      }
       return (nil, .timePassed)
     }
   }
@@ -170,9 +169,9 @@ private final class Run {
     if case .serverless? = try? fleet.pool().pool.config.kind { true } else { false }
   }
 
-  private var poolDue: Int64? {
-    (try? fleet.store.statements.nextPoolDue.first { $0.optionalInt64(0) }).flatMap { $0 }
-  }
+  private var poolDue: Int64? { next(fleet.store.statements.nextPoolDue) }
+  private var actorsDue: Int64? { next(fleet.store.actors.nextDue) }
+  private func next(_ due: Statement) -> Int64? { (try? due.first { $0.optionalInt64(0) }).flatMap { $0 } }
 
   private func deed(_ view: PlanView, _ supposition: Supposition?, _ pool: Pool) -> Deed {
     let plan = view.plan
@@ -237,9 +236,8 @@ private final class Run {
   // MARK: - Chance
 
   private func registration() -> Registration {
-    var made = fleet.registration(
-      pick([1, 1, 2, 2, 3, 4]), slots: pick([1, 2, 3, 6]))
-    made.takesActors = chance(80)
+    var made = fleet.registration(pick([1, 1, 2, 2, 3, 4]), slots: pick([1, 2, 3, 6]))
+    made.takesActors = true
     return made
   }
 
@@ -297,8 +295,9 @@ private final class Run {
         .stopCancelledAnswered($0, order.id, chance(60) ? .resumed : .tooLate)
       }
     case 13:
-      // Whose word does not count.
-      return .register(fleet.registration(pick([1, 2, 3, 4, 5]), uid: otherUID, slots: 2))
+      // One whose word does not count, or that takes no actors.
+      let uid = pick([otherUID, ownerUID])
+      return .register(fleet.registration(pick([1, 2, 3, 4, 5]), uid: uid, slots: 2))
     case 14:
       return .drain(
         DrainCommand(target: .runner(runner.runner), graceMilliseconds: 0, reason: "", who: peer()))
