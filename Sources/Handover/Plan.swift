@@ -59,15 +59,25 @@ package struct Plan: Hashable, Sendable {
     targetMove != nil || retirement != nil || !recalled.isEmpty || memory != state.memory
   }
 
-  /// What becomes of one ready runner.
-  package func fate(of runner: RunnerID, version: Version, isExempt: Bool = false) -> Fate {
+  /// What becomes of one ready runner. Whoever asks of many gives those who leave as a set (`leaving`).
+  package func fate(
+    of runner: RunnerID, version: Version, isExempt: Bool = false, among leaving: Set<RunnerID>? = nil
+  ) -> Fate {
     guard let fate = fates.first(where: { $0.version == version }) else { return .stays }
     switch retirement {
-    case .runners(let runners) where runners.contains(runner): return .ordered
+    case .runners(let runners) where leaving?.contains(runner) ?? runners.contains(runner): return .ordered
     // An exemption ends with the target that it was from.
     case _ where isExempt && targetMove == nil && fate.exempt > 0: return .held(.exempt)
     case .all(let outgoing) where outgoing.contains(version): return .ordered
     case .all, .runners, nil: return fate.gate.map { .held($0) } ?? .stays
+    }
+  }
+
+  /// Those who leave one by one; nil when it is whole versions.
+  package var leaving: Set<RunnerID>? {
+    switch retirement {
+    case .runners(let runners): Set(runners)
+    case .all, nil: nil
     }
   }
 

@@ -169,11 +169,20 @@ package enum Outgoing: Hashable, Sendable {
 
 /// What somebody wants to know the plan of, before it is so.
 package enum Supposition: Hashable, Sendable {
-  /// A runner of this version registers, attached and with a word that counts.
+  /// A runner of this version registers: attached, with a word that counts, and it takes actors.
   case registers(Version, slots: UInt32)
   case config(RunnerConfig)
   /// nil is automatic.
   case pin(Version?)
+
+  /// The runner that is supposed to be there. It has no id yet, and whatever it will get is greater than all others.
+  package var newcomer: Candidate? {
+    switch self {
+    case .registers(let version, let slots):
+      Candidate(id: RunnerID(.max), version: version, totalSlots: Int64(slots), usedSlots: 0)
+    case .config, .pin: nil
+    }
+  }
 }
 
 extension PoolState {

@@ -32,7 +32,8 @@ package enum ExplainSubject: Hashable, Sendable {
   case pool(PoolName)
 }
 
-/// A plan that is only shown, and a page of the runners that it is about.
+/// A plan that is only shown, and a page of the pool's ready runners, in the order of `Candidate`. A runner that is only
+/// supposed to register is among them with the id 0.
 package struct PlanView: Hashable, Sendable {
   package struct RunnerFate: Hashable, Sendable {
     package var runner: RunnerID

@@ -49,8 +49,6 @@ enum ActorSQL {
     """
   static let takeSlot = "UPDATE runners SET used_slots = used_slots + 1, last_work_ns = ? WHERE id = ?"
   static let freeSlot = "UPDATE runners SET used_slots = used_slots - 1 WHERE id = ?"
-  static let readPoolActors =
-    "SELECT pending, queued, starting, running, stopping, sleeping FROM pool_actors WHERE pool_id = ?"
   static let writePoolActors = "INSERT OR REPLACE INTO pool_actors VALUES (?, ?, ?, ?, ?, ?, ?)"
   static let queuedPools = "SELECT pool_id FROM pool_actors WHERE queued > 0"
   /// Another boot's clock means nothing: what waits for its next try is tried now, alarms keep their wall time, and who ran

@@ -15,7 +15,6 @@ struct ActorStatements {
   let readStanding: Statement
   let takeSlot: Statement
   let freeSlot: Statement
-  let readPoolActors: Statement
   let writePoolActors: Statement
   let queuedPools: Statement
   let restartClock: Statement
@@ -39,7 +38,6 @@ struct ActorStatements {
     readStanding = try make(ActorSQL.readStanding)
     takeSlot = try make(ActorSQL.takeSlot)
     freeSlot = try make(ActorSQL.freeSlot)
-    readPoolActors = try make(ActorSQL.readPoolActors)
     writePoolActors = try make(ActorSQL.writePoolActors)
     queuedPools = try make(ActorSQL.queuedPools)
     restartClock = try make(ActorSQL.restartClock)

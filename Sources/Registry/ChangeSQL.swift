@@ -13,19 +13,7 @@ enum ChangeSQL {
     """
   static let nameFleet = "UPDATE fleet SET fleet_id = ?, boot_id = ?"
   static let dateDefaultNamespace = "UPDATE namespaces SET created_at_ms = ? WHERE id = 1"
-  static let findNamespace = "SELECT id FROM namespaces WHERE name = ?"
   static let insertNamespace = "INSERT INTO namespaces (name, created_at_ms) VALUES (?, ?) RETURNING id"
-  static let findPool = "SELECT id FROM pools WHERE namespace_id = ? AND name = ?"
-  static let readPool = """
-    SELECT p.id, p.namespace_id, n.name, p.name, p.owner_uid, p.target_change_id, \(ConfigColumns.columns),
-      t.version, t.previous_version, t.cause, t.runner_id, t.at_ms, t.uid, t.gid, t.pid, t.program,
-      \(PoolControl.columns)
-    FROM pools p JOIN namespaces n ON n.id = p.namespace_id
-      LEFT JOIN target_changes t ON t.id = p.target_change_id
-    WHERE p.id = ?
-    """
-  static let readPoolVersions =
-    "SELECT \(VersionCounts.columns) FROM pool_versions WHERE pool_id = ? ORDER BY version"
   static let poolsDue = """
     SELECT id FROM pools INDEXED BY pools_due WHERE plan_due_ns IS NOT NULL AND plan_due_ns <= ?
     ORDER BY plan_due_ns, id LIMIT ?
@@ -92,14 +80,6 @@ enum ChangeSQL {
     "UPDATE runners SET phase = 1, recallable = 0, exempt_change = ?, drain_order_id = ? WHERE id = ?"
   static let keepDraining = "UPDATE runners SET recallable = 0, exempt_change = ? WHERE id = ?"
   static let setCordoned = "UPDATE runners SET cordoned = ? WHERE id = ?"
-  /// The first who leaves after the one given, in the order of `Candidate`.
-  static let nextLeaving = """
-    SELECT id, version, total_slots, used_slots, link = 1 AND silent = 0 AND cordoned = 0, exempt_change
-    FROM runners INDEXED BY runners_ready
-    WHERE phase = 1 AND pool_id = ?1 AND version BETWEEN ?2 AND ?3
-      AND (version, used_slots, id) > (?4, ?5, ?6)
-    ORDER BY version, used_slots, id LIMIT 1
-    """
   static let endRunner = """
     UPDATE runners SET phase = ?, link = NULL, silent = 0, recallable = 0, ended_at_ms = ?, end_cause = ?,
       drain_order_id = coalesce(?, drain_order_id),
@@ -108,8 +88,8 @@ enum ChangeSQL {
     """
   static let insertTerms = """
     INSERT INTO drain_terms (pool_id, cause, reason, target_version, uid, gid, pid, program, ordered_at_ms,
-      ordered_ns, grace_ms, deadline_ns, revision)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
+      ordered_ns, grace_ms, deadline_ns, revision, orders)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
     """
   static let insertOrder = "INSERT INTO drain_orders (id, runner_id, terms_id) VALUES (?, ?, ?)"
   static let findOpenOrder = """

@@ -22,6 +22,8 @@ struct ReaderStatements {
   let drainBounds: Statement
   let oldestEvent: Statement
   let events: Statement
+  let planning: PoolStatements
+  let history: HistoryStatements
 
   init(_ database: Database) throws(DatabaseError) {
     func make(_ sql: String) throws(DatabaseError) -> Statement { try Statement(database, sql) }
@@ -47,5 +49,7 @@ struct ReaderStatements {
     drainBounds = try make(QuerySQL.drainBounds)
     oldestEvent = try make(QuerySQL.oldestEvent)
     events = try make(QuerySQL.events)
+    planning = try PoolStatements(database)
+    history = try HistoryStatements(database)
   }
 }

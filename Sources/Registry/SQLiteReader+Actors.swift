@@ -10,7 +10,6 @@ struct ActorReaderStatements {
   let bounds: Statement
   let last: Statement
   let counts: Statement
-  let ofPool: Statement
   let commands: Statement
 
   init(_ database: Database) throws(DatabaseError) {
@@ -23,7 +22,6 @@ struct ActorReaderStatements {
     bounds = try make(ActorSQL.bounds)
     last = try make(ActorSQL.last)
     counts = try make(ActorSQL.counts)
-    ofPool = try make(ActorSQL.readPoolActors)
     commands = try make(ActorSQL.commands)
   }
 }

@@ -54,7 +54,7 @@ extension SQLiteReader {
 
   func config(_ name: PoolName) throws(DatabaseError) -> QueryAnswer.Content {
     let found = try statements.pool.first(name.namespace, name.name) { $0.config(3) }
-    guard case .some(.some(let config)) = found else { return .refused(Self.noConfig(name)) }
+    guard case .some(.some(let config)) = found else { return .refused(.noConfig(name)) }
     return .config(config)
   }
 
@@ -89,16 +89,10 @@ extension SQLiteReader {
 
   func pool(_ name: PoolName) throws(DatabaseError) -> QueryAnswer.Content {
     guard let row = try statements.pool.first(name.namespace, name.name, read: { PoolRow($0) }) else {
-      return .refused(Self.noConfig(name))
+      return .refused(.noConfig(name))
     }
     let history = try statements.targetHistory.all(row.id, Bounds.targetHistoryShown) { $0.targetChange(0) }
     return .pool(try completed(row), history: history.compactMap { $0 })
-  }
-
-  private static func noConfig(_ name: PoolName) -> Refusal {
-    Refusal(
-      .notFound,
-      "pool \(name) does not exist; it comes with its config (baton config put) or its first runner")
   }
 
   private struct PoolRow: Hashable, Sendable {
@@ -122,7 +116,7 @@ extension SQLiteReader {
   private func completed(_ row: PoolRow) throws(DatabaseError) -> Pool {
     var pool = row.pool
     pool.versions = try statements.versions.all(row.id, Bounds.versionsShown) { VersionCounts($0).summary }
-    pool.actors = try actors.ofPool.first(row.id) { $0.actorCounts(0) } ?? ActorCounts()
+    pool.actors = try statements.planning.readActors.first(row.id) { $0.actorCounts(0) } ?? ActorCounts()
     pool.openDrains = try statements.openDrains.first(row.id) { $0.int(0) } ?? 0
     return pool
   }

@@ -128,7 +128,7 @@ package final class SQLiteReader: StoreReader {
 }
 
 extension Event {
-  fileprivate init(_ row: Row) {
+  init(_ row: Row) {
     var who = row.isNull(9) ? nil : row.peer(9)
     var detail = row.text(8)
     if !row.isNull(13) {

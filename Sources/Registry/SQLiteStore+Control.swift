@@ -6,15 +6,11 @@ extension SQLiteStore {
     _ name: PoolName, _ wish: TargetWish, reason: String, who: Peer
   ) throws(DatabaseError) -> Outcome {
     guard let pool = try pool(named: name), let config = pool.config else {
-      return .refused(
-        .notFound,
-        "pool \(name) does not exist; it comes with its config (baton config put) or its first runner")
+      return .failure(.noConfig(name))
     }
     if let refusal = mayNotChange(pool, who) { return .failure(refusal) }
     if case .serverless = config.kind {
-      return .refused(
-        .failedPrecondition,
-        "pool \(name) is serverless: its runners end by themselves, no target drains them")
+      return .failure(.noTarget(name))
     }
     let version: Version?
     switch wish {

@@ -15,11 +15,14 @@ extension SQLiteStore {
       deadlineNanoseconds: work.now.nanoseconds + grace * 1_000_000)
   }
 
-  private func write(_ terms: OrderTerms, of pool: PoolRecord, who: Peer) throws(DatabaseError) -> Int64 {
+  /// The events of these `orders` follow at once.
+  private func write(
+    _ terms: OrderTerms, of pool: PoolRecord, orders: Int, who: Peer
+  ) throws(DatabaseError) -> Int64 {
     let id = try statements.insertTerms.first(
       pool.id, terms.cause.rawValue, terms.reason, terms.target?.number, who.uid, who.gid, who.pid,
       who.program, work.now.wallMilliseconds, work.now.nanoseconds, terms.graceMilliseconds,
-      terms.deadlineNanoseconds, work.ledger.lastRevision + 1
+      terms.deadlineNanoseconds, work.ledger.lastRevision + 1, orders
     ) { $0.int64(0) }
     guard let id else { throw DatabaseError(code: .internalError, message: "new terms have no id") }
     return id
@@ -29,8 +32,29 @@ extension SQLiteStore {
   func order(
     _ runner: RunnerRecord, of pool: PoolRecord, terms: OrderTerms, who: Peer
   ) throws(DatabaseError) -> OpenOrder {
+    try order(runner, of: pool, terms: terms, termsID: write(terms, of: pool, orders: 1, who: who))
+  }
+
+  /// Orders these ready runners to leave, in this order.
+  func order(
+    _ runners: [RunnerID], of pool: PoolRecord, terms: OrderTerms, who: Peer
+  ) throws(DatabaseError) -> [StopAcknowledgement] {
+    let termsID = try write(terms, of: pool, orders: runners.count, who: who)
+    var stops: [StopAcknowledgement] = []
+    for id in runners {
+      guard let runner = try runner(id) else {
+        throw DatabaseError(code: .corrupt, message: "runner \(id) is ready in the index and has ended")
+      }
+      let order = try order(runner, of: pool, terms: terms, termsID: termsID)
+      stops.append(StopAcknowledgement(runner: id, order: order.id))
+    }
+    return stops
+  }
+
+  private func order(
+    _ runner: RunnerRecord, of pool: PoolRecord, terms: OrderTerms, termsID: Int64
+  ) throws(DatabaseError) -> OpenOrder {
     precondition(!runner.isDraining, "runner \(runner.id) is draining already: \(runner)")
-    let termsID = try write(terms, of: pool, who: who)
     work.ledger.lastOrder += 1
     let id = DrainOrderID(work.ledger.lastOrder)
     try statements.insertOrder.run(id.rawValue, runner.id.rawValue, termsID)
@@ -55,7 +79,7 @@ extension SQLiteStore {
       return sum + counts.ready - (isUpgrade ? counts.exempt : 0)
     }
     guard expected > 0 else { return [] }
-    let termsID = try write(terms, of: pool, who: who)
+    let termsID = try write(terms, of: pool, orders: expected, who: who)
     let last = work.ledger.lastOrder
     try statements.orderReady.run(
       last, termsID, pool.id, numbers.lowerBound, numbers.upperBound, isUpgrade ? pool.targetChangeID : nil)

@@ -29,23 +29,7 @@ extension SQLiteStore {
 
   /// What should happen to the pool as it is now in this transaction.
   func plan(_ pool: PoolRecord) throws(DatabaseError) -> Plan {
-    try Planner.plan(pool.state, now: work.now.nanoseconds) { (outgoing, last) throws(DatabaseError) in
-      for range in outgoing.ranges {
-        if let last, last.version.number > range.upperBound { continue }
-        let found = try statements.nextLeaving.first(
-          pool.id, range.lowerBound, range.upperBound, last?.version.number ?? 0, last?.usedSlots ?? 0,
-          last?.id.rawValue ?? 0
-        ) { row in
-          Candidate(
-            id: RunnerID(row.int64(0)), version: row.version(1), totalSlots: row.int64(2),
-            usedSlots: row.int64(3), isServing: row.bool(4),
-            isExempt: !row.isNull(5) && row.optionalInt64(5) == pool.targetChangeID)
-        }
-        if let found { return found }
-      }
-      throw DatabaseError(
-        code: .corrupt, message: "pool \(pool.name) counts more ready runners that must leave than it has")
-    }
+    try statements.pools.plan(pool, as: pool.state, now: work.now.nanoseconds)
   }
 
   private func replan(_ pool: PoolRecord, isLast: Bool) throws(DatabaseError) {
@@ -107,23 +91,16 @@ extension SQLiteStore {
   private func order(
     _ retirement: Plan.Retirement, of pool: PoolRecord, terms: OrderTerms, who: Peer
   ) throws(DatabaseError) -> [StopAcknowledgement] {
-    var stops: [StopAcknowledgement] = []
     switch retirement {
     case .all(let outgoing):
+      var stops: [StopAcknowledgement] = []
       for range in outgoing.ranges {
         stops += try orderReady(range, of: pool, terms: terms, who: who)
       }
+      return stops
     case .runners(let ids):
-      for id in ids {
-        guard let runner = try runner(id) else {
-          throw DatabaseError(code: .corrupt, message: "runner \(id) is ready in the index and has ended")
-        }
-        stops.append(
-          StopAcknowledgement(
-            runner: id, order: try order(runner, of: pool, terms: terms, who: who).id))
-      }
+      return try order(ids, of: pool, terms: terms, who: who)
     }
-    return stops
   }
 
   private func moveTarget(

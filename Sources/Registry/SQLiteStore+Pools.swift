@@ -3,34 +3,19 @@ import Handover
 /// Pools as a transaction sees them.
 extension SQLiteStore {
   func namespaceID(_ name: String) throws(DatabaseError) -> Int64? {
-    try statements.findNamespace.first(name) { $0.int64(0) }
+    try statements.pools.namespaceID(name)
   }
 
   /// The pool of this name; nil when there has never been one.
   func pool(named name: PoolName) throws(DatabaseError) -> PoolRecord? {
     if let id = work.poolIDs[name] { return try pool(id) }
-    guard let namespace = try namespaceID(name.namespace),
-      let id = try statements.findPool.first(namespace, name.name, read: { $0.int64(0) })
-    else { return nil }
-    return try pool(id)
+    return try statements.pools.poolID(name).map { (id) throws(DatabaseError) in try pool(id) }
   }
 
   func pool(_ id: Int64) throws(DatabaseError) -> PoolRecord {
     work.touched.insert(id)
     if let known = work.pools[id] { return known }
-    let versions = try statements.readPoolVersions.all(id) { VersionCounts($0) }
-    let actors = try self.actors.readPoolActors.first(id) { $0.actorCounts(0) } ?? ActorCounts()
-    let read = try statements.readPool.first(id) { row in
-      PoolRecord(
-        id: row.int64(0), namespaceID: row.int64(1),
-        name: PoolName(namespace: row.text(2), name: row.text(3)), now: work.now.nanoseconds,
-        config: row.config(6), ownerUID: row.isNull(4) ? nil : row.uint32(4), target: row.targetChange(22),
-        targetChangeID: row.optionalInt64(5), versions: versions, actors: actors,
-        control: PoolControl(row, 31))
-    }
-    guard let read else {
-      throw DatabaseError(code: .corrupt, message: "a runner is of pool \(id), which is not there")
-    }
+    let read = try statements.pools.pool(id, now: work.now.nanoseconds)
     work.pools[id] = read
     work.poolIDs[read.name] = id
     return read

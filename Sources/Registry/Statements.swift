@@ -8,12 +8,9 @@ struct Statements {
   let writeFleet: Statement
   let nameFleet: Statement
   let dateDefaultNamespace: Statement
-  let findNamespace: Statement
   let insertNamespace: Statement
 
-  let findPool: Statement
-  let readPool: Statement
-  let readPoolVersions: Statement
+  let pools: PoolStatements
   let poolsDue: Statement
   let nextPoolDue: Statement
   let previousTarget: Statement
@@ -36,7 +33,6 @@ struct Statements {
   let stopDraining: Statement
   let keepDraining: Statement
   let setCordoned: Statement
-  let nextLeaving: Statement
   let endRunner: Statement
 
   let insertTerms: Statement
@@ -70,11 +66,8 @@ struct Statements {
     writeFleet = try make(ChangeSQL.writeFleet)
     nameFleet = try make(ChangeSQL.nameFleet)
     dateDefaultNamespace = try make(ChangeSQL.dateDefaultNamespace)
-    findNamespace = try make(ChangeSQL.findNamespace)
     insertNamespace = try make(ChangeSQL.insertNamespace)
-    findPool = try make(ChangeSQL.findPool)
-    readPool = try make(ChangeSQL.readPool)
-    readPoolVersions = try make(ChangeSQL.readPoolVersions)
+    pools = try PoolStatements(database)
     poolsDue = try make(ChangeSQL.poolsDue)
     nextPoolDue = try make(ChangeSQL.nextPoolDue)
     previousTarget = try make(ChangeSQL.previousTarget)
@@ -96,7 +89,6 @@ struct Statements {
     stopDraining = try make(ChangeSQL.stopDraining)
     keepDraining = try make(ChangeSQL.keepDraining)
     setCordoned = try make(ChangeSQL.setCordoned)
-    nextLeaving = try make(ChangeSQL.nextLeaving)
     endRunner = try make(ChangeSQL.endRunner)
     insertTerms = try make(ChangeSQL.insertTerms)
     insertOrder = try make(ChangeSQL.insertOrder)

@@ -392,20 +392,27 @@ import Testing
     var checked = 0
     while let current = statement {
       let sql = String(cString: sqlite3_sql(current))
-      var plan: OpaquePointer?
-      #expect(
-        sqlite3_prepare_v2(fleet.store.database.handle, "EXPLAIN QUERY PLAN \(sql)", -1, &plan, nil)
-          == SQLITE_OK)
-      while sqlite3_step(plan) == SQLITE_ROW {
-        let step = String(cString: sqlite3_column_text(plan, 3))
+      for step in fleet.queryPlan(sql) {
         let scans = step.hasPrefix("SCAN") && !step.contains("USING")
         let isLarge = ["runners", "drain_orders", "events", " r", " o", " e"].contains { step.hasSuffix($0) }
         #expect(!(scans && isLarge), "\(step) in: \(sql)")
       }
-      sqlite3_finalize(plan)
       checked += 1
       statement = sqlite3_next_stmt(fleet.store.database.handle, current)
     }
     #expect(checked > 30)
+  }
+}
+
+extension Fleet {
+  /// How SQLite goes about a statement, step by step.
+  func queryPlan(_ sql: String) -> [String] {
+    var plan: OpaquePointer?
+    let code = sqlite3_prepare_v2(store.database.handle, "EXPLAIN QUERY PLAN \(sql)", -1, &plan, nil)
+    #expect(code == SQLITE_OK)
+    defer { sqlite3_finalize(plan) }
+    var steps: [String] = []
+    while sqlite3_step(plan) == SQLITE_ROW { steps.append(String(cString: sqlite3_column_text(plan, 3))) }
+    return steps
   }
 }
