@@ -74,9 +74,10 @@ extension BatonCommand {
       guard order.isOpen else {
         return "\(runner): order \(order.id) is cancelled: it stays, and is not ordered again for this target"
       }
-      return
-        "\(runner) has its Stop already and was offered a way back: if it answers that its work goes on, order \(order.id) is "
-        + "cancelled; if it has begun to end, the order goes on (\(left(order)) left): baton explain order \(order.id)"
+      return """
+        \(runner) has its Stop already and was offered a way back: if it answers that its work goes on, order \(order.id) is cancelled;
+        if it has begun to end, the order goes on (\(left(order)) left): baton explain order \(order.id)
+        """
     case .extend(let milliseconds):
       let order = try await client.extendDrain(which, byMilliseconds: milliseconds, reason: reason)
       return "runner \(order.runner) v\(order.runnerVersion): order \(order.id) has \(left(order)) left"

@@ -142,7 +142,9 @@ extension BatonCommand {
       if runner.isSilent { state += " (silent)" }
       if let end = runner.end, end != "detached" { state += " (\(end))" }
       if runner.isCordoned, runner.end == nil { state += " (cordoned)" }
-      if let target = runner.exemptFromTarget, runner.end == nil { state += " (exempt from v\(target))" }
+      if let target = runner.exemptFromTarget, runner.phase == "ready" {
+        state += " (exempt from v\(target))"
+      }
       table.add([
         "\(runner.id)", "\(runner.namespace)/\(runner.name)", runner.key, "\(runner.version)", state,
         "\(runner.remainingSlots)/\(runner.totalSlots)", "\(runner.peer.pid)", runner.peer.program,

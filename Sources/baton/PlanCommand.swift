@@ -130,7 +130,7 @@ extension BatonCommand {
     for runner in plan.runners {
       let fate = runner.fate == "ordered" ? "leaves" : runner.fate
       table.add([
-        "\(runner.runner)", "\(runner.version)", "\(runner.usedSlots)",
+        runner.runner == 0 ? "new" : "\(runner.runner)", "\(runner.version)", "\(runner.usedSlots)",
         fate + (runner.gate.map { " (\($0))" } ?? ""),
       ])
     }

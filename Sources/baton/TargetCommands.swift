@@ -72,7 +72,7 @@ extension BatonCommand {
   /// What the runners of a pool got, or would get, from a change.
   static func sentence(_ decision: DecisionInfo, _ name: String, isDone: Bool) -> String {
     let target = decision.targetVersion.map { "version \($0)" } ?? "no version"
-    let held = decision.held.sorted { $0.key < $1.key }.map { "\($0.value) by \($0.key)" }
+    let held = decision.held.sorted { $0.key < $1.key }.map { "\($0.value) held back by \($0.key)" }
     switch decision.upgrade {
     case "not_normal": return "its target is \(target); it is serverless: no upgrade drains it"
     case "disabled":
@@ -86,7 +86,7 @@ extension BatonCommand {
       return "its target is \(target); nobody \(isDone ? "has to" : "would have to") leave"
     }
     let ordered = "\(decision.ordered) \(isDone ? "were" : "would be") ordered to leave"
-    let kept = held.isEmpty ? "" : ", held back: \(held.joined(separator: ", "))"
+    let kept = held.map { ", " + $0 }.joined()
     let follow = isDone ? ": baton drains --watch \(name)" : ""
     return "its target is \(target); \(ordered)\(kept)\(follow)"
   }

@@ -27,6 +27,8 @@ struct UpgradeView {
   /// Greatest version first.
   let rows: [Row]
   let sentences: [String]
+  /// A sentence says when something opens: it is another one a second later.
+  let hasCountdown: Bool
   /// What each open order of a version had left when it was read.
   private let left: [UInt32: [Int64]]
   private let readAt = ContinuousClock.now
@@ -62,6 +64,7 @@ struct UpgradeView {
     heldFor = pool.heldUpgrade?.goalVersion
     self.rows = rows.values.sorted { $0.version > $1.version }
     sentences = plan.holds.map(\.sentence)
+    hasCountdown = plan.holds.contains { $0.opensInMilliseconds != nil }
     left = Dictionary(grouping: open, by: \.runnerVersion).mapValues { $0.map(\.remainingMilliseconds) }
     let waiting = self.rows.reduce(0) { $0 + $1.held + $1.ordered }
     self.done = done

@@ -100,10 +100,11 @@ struct UpgradeWatch {
 
   private mutating func lookIfDue() async throws {
     let now = ContinuousClock.now
+    let isStale = self.isStale || isLive && view?.hasCountdown == true
     // Before the watch has begun a look could miss what follows it.
     guard isStale, revision != nil, lookedAt.map({ now - $0 >= .seconds(1) }) ?? true else { return }
     lookedAt = now
-    isStale = false
+    self.isStale = false
     // In this order: who is held no more and not yet ordered in the first is among the open orders of the second.
     let (plan, _) = try await client.planUpgrade(name, namespace, nil, pageSize: 1, token: "")
     let open = try await client.drains(name: name, namespace: namespace)

@@ -10,17 +10,6 @@ import Testing
   private static let now = Moment(nanoseconds: 5_000_000_000, wallMilliseconds: 1_790_000_000_000)
   private static let checkpoint = ActorCheckpoint(actor: ActorID(.max), generation: 7, index: 3)
 
-  private func carried<Message: CMessage, Value>(
-    _ encode: (Arena) -> UnsafeMutablePointer<Message>,
-    _ decode: (UnsafeMutablePointer<Message>) throws -> Value
-  ) throws -> Value {
-    let (sender, receiver) = (Arena(), Arena())
-    let bytes = withExtendedLifetime(sender) { Codec.encode(encode(sender)) }
-    return try withExtendedLifetime(receiver) {
-      try bytes.withUnsafeBytes { try decode(try Codec.decode(Message.self, $0, in: receiver)) }
-    }
-  }
-
   private static func actor(_ state: ActorState, isFull: Bool) -> Actor {
     var times = ActorTimes(createdAt: 1)
     if isFull {

@@ -33,7 +33,7 @@ func decoded<Message: CMessage, Result>(
   }
 }
 
-private func violation(_ body: () throws -> some Any) -> FieldViolation? {
+func violation(_ body: () throws -> some Any) -> FieldViolation? {
   do {
     _ = try body()
     return nil

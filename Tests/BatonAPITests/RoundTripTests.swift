@@ -14,17 +14,6 @@ import Testing
     MetadataPair(key: "commit", value: "3f2a"), MetadataPair(key: "team", value: "post"),
   ]
 
-  /// Through bytes, as between two processes.
-  private func carried<Message: CMessage, Value>(
-    _ encode: (Arena) -> UnsafeMutablePointer<Message>, _ decode: (UnsafeMutablePointer<Message>) -> Value
-  ) throws -> Value {
-    let (sender, receiver) = (Arena(), Arena())
-    let bytes = withExtendedLifetime(sender) { Codec.encode(encode(sender)) }
-    return try withExtendedLifetime(receiver) {
-      try bytes.withUnsafeBytes { decode(try Codec.decode(Message.self, $0, in: receiver)) }
-    }
-  }
-
   private static func runner(_ phase: RunnerPhase, _ end: RunnerEnd?, link: RunnerLink?, full: Bool) -> Runner
   {
     Runner(
@@ -33,7 +22,8 @@ import Testing
       peer: who,
       metadata: full ? pairs : [], registeredAtMilliseconds: 1, linkChangedAtMilliseconds: 2,
       endedAtMilliseconds: full ? 3 : nil, end: end, drainOrder: full ? DrainOrderID(9) : nil,
-      exitCode: full ? 0 : nil, detachReason: full ? "done" : "", takesActors: true)
+      exitCode: full ? 0 : nil, detachReason: full ? "done" : "", takesActors: true,
+      isCordoned: full, exemptFrom: full ? Version(4) : nil)
   }
 
   @Test(arguments: RunnerPhase.allCases, [RunnerLink.attached, .detached])
@@ -57,7 +47,8 @@ import Testing
         orderedAtMilliseconds: 10, deliveredAtMilliseconds: full ? 11 : nil,
         ackedAtMilliseconds: full ? 12 : nil,
         endedAtMilliseconds: full ? 13 : nil, graceMilliseconds: 30_000, deadlineNanoseconds: 9_000_000_000,
-        deliveries: full ? 3 : 0)
+        deliveries: full ? 3 : 0, wayBack: full ? WayBack.allCases[state.rawValue % 2] : nil,
+        cancelledBy: full ? Self.who : nil, cancelReason: full ? "not now" : "")
       let read = try #require(try carried({ Encode.drain(order, now: now, $0) }, { Decode.drain($0) }))
       // A client has another clock: the deadline arrives as what remains.
       var expected = order

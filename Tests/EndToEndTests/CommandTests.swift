@@ -31,19 +31,7 @@ import Testing
     let runner = try machine.start(UpgradeTests.run(1, UpgradeTests.deaf))
     try await machine.until("it is ready") { try await machine.runners("RUNNER_PHASE_READY") == 1 }
     for words in commands {
-      let human = try await machine.start(["baton"] + words).ended()
-      #expect(human.code == 0, "\(words): \(human.errors)")
-      #expect(human.output.hasSuffix("\n"), "\(words)")
-      // A terminal's width holds every line of a table.
-      if !["metrics", "call", "config"].contains(words[0]) {
-        #expect(human.output.split(separator: "\n").allSatisfy { $0.count <= 160 }, "\(human.output)")
-      }
-      guard words[0] != "metrics", words.count < 3 || words[1] != "create" else { continue }
-      for line in try await machine.start(["baton"] + words + ["--json"]).ended().output.split(
-        separator: "\n")
-      {
-        #expect((try? JSONSerialization.jsonObject(with: Data(line.utf8))) != nil, "\(words): \(line)")
-      }
+      try await machine.expectAnswers(words)
     }
     runner.signal(SIGKILL)
   }

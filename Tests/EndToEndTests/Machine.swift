@@ -59,6 +59,21 @@ final class Machine: @unchecked Sendable {
     }
   }
 
+  /// `baton WORDS` prints something for people, and one JSON object a line for programs.
+  func expectAnswers(_ words: [String]) async throws {
+    let human = try await start(["baton"] + words).ended()
+    #expect(human.code == 0, "\(words): \(human.errors)")
+    #expect(human.output.hasSuffix("\n"), "\(words)")
+    // A terminal's width holds every line of a table.
+    if !["metrics", "call", "config"].contains(words[0]) {
+      #expect(human.output.split(separator: "\n").allSatisfy { $0.count <= 160 }, "\(human.output)")
+    }
+    guard words[0] != "metrics", words.count < 3 || words[1] != "create" else { return }
+    for line in try await start(["baton"] + words + ["--json"]).ended().output.split(separator: "\n") {
+      #expect((try? JSONSerialization.jsonObject(with: Data(line.utf8))) != nil, "\(words): \(line)")
+    }
+  }
+
   // MARK: - The daemon
 
   func startDaemon(_ options: String...) async throws {
