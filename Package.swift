@@ -153,7 +153,7 @@ let package = Package(
       name: "BatonClientTests",
       dependencies: [
         "BatonClient", "Reactor", "Service", "Registry", "BatonAPI", "Handover", "Ttrpc", "Linux",
-        "Protobuf", "CBatonProto", "sample-runner",
+        "Protobuf", "CBatonProto", "sample-runner", "baton",
       ],
       swiftSettings: warningsAreErrors),
   ],

@@ -27,7 +27,7 @@ import Ttrpc
       switch arrival {
       case .call(.ping, _): [.reply([1])]
       case .call: []
-      case .connected, .cancel, .end: []
+      case .connected, .said, .cancel, .end: []
       }
     }
     let channel = try await Channel.connect(path: server.path)
@@ -48,7 +48,7 @@ import Ttrpc
       switch arrival {
       case .call(.ping, _): [.reply([])]
       case .call: answers[shape]
-      case .connected, .cancel, .end: []
+      case .connected, .said, .cancel, .end: []
       }
     }
     let channel = try await Channel.connect(path: server.path)

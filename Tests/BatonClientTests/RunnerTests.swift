@@ -10,25 +10,6 @@ import Ttrpc
 
 /// The thread behind a runner, against a real daemon and against servers that a test makes up.
 @Suite(.timeLimit(.minutes(2))) struct RunnerTests {
-  private static func bytes(_ make: (Arena) -> AttachResponses.Message) -> [UInt8] {
-    let arena = Arena()
-    return withExtendedLifetime(arena) { Codec.encode(make(arena)) }
-  }
-
-  private static func registered(runner: Int64) -> [UInt8] {
-    let decision = Decision(
-      config: .found, upgrade: .disabled, ordered: 0, held: [], superseded: nil, standing: .ready, target: nil
-    )
-    var times = FleetTimes()
-    times.lostThresholdMilliseconds = 600_000
-    return bytes { arena in
-      AttachResponses.registered(
-        Admission(
-          runner: RunnerID(runner), key: "", isResumed: false, decision: decision, openOrder: nil),
-        RegisteredTerms(times: times, fleetID: 1), arena)
-    }
-  }
-
   private static func options(_ server: ScriptedServer) -> BatonClient.Runner.Options {
     var options = BatonClient.Runner.Options(name: "w", version: 1)
     options.socketPath = server.path
@@ -132,7 +113,7 @@ import Ttrpc
 
   @Test func aRunnerThatIsLetGoHangsUp() async throws {
     let server = try ScriptedServer { arrival in
-      if case .call = arrival { return [.message(Self.registered(runner: 7))] }
+      if case .call = arrival { return [.message(DaemonWords.registered(runner: 7))] }
       return []
     }
     do {
@@ -144,17 +125,11 @@ import Ttrpc
 
   @Test func whatFollowsTheEndOfACallIsNotTakenForTheNextConnections() async throws {
     // Bytes after the end were read as the new connection's: its Stop was acknowledged before it was registered.
-    let stop = Self.bytes { arena in
-      AttachResponses.stop(
-        DrainOrderID(5),
-        OrderTerms(
-          cause: .operator, reason: "late", target: nil, graceMilliseconds: 0, deadlineNanoseconds: .max),
-        now: Moment(nanoseconds: 0, wallMilliseconds: 0), arena)
-    }
     let server = try ScriptedServer { arrival in
       if case .call = arrival {
         return [
-          .message(Self.registered(runner: 7)), .finish, .message(stop), .message(Self.registered(runner: 8)),
+          .message(DaemonWords.registered(runner: 7)), .finish, .message(DaemonWords.stop(5)),
+          .message(DaemonWords.registered(runner: 8)),
         ]
       }
       return []

@@ -13,6 +13,8 @@ final class ScriptedServer: Sendable {
   enum Arrival: Hashable, Sendable {
     case connected
     case call(Method, stream: UInt32)
+    /// A message on the stream of a call.
+    case said([UInt8])
     /// ConnectionService.Cancel of a stream; answered by itself.
     case cancel(stream: UInt32)
     /// The client hung up.
@@ -131,7 +133,8 @@ private final class ScriptedConnection {
         } else {
           arrived(.call(method, stream: stream), stream: stream)
         }
-      case .message, .remoteClosed: continue
+      case .message(let stream, let bytes): arrived(.said(Array(bytes)), stream: stream)
+      case .remoteClosed: continue
       case .protocolError, .outputFull: isOver = true
       }
     }
