@@ -11,6 +11,7 @@ package enum Bounds {
   package static let defaultPageSize = 100
   package static let versionsShown = 64
   package static let targetHistoryShown = 100
+  package static let targetHistoryKept = 1000
   package static let inputBytes = 65_536
   package static let requestIDBytes = 128
   /// What a runner says of its actors in one message: its answer must fit the runner's queue.

@@ -31,6 +31,8 @@ package enum Mutation: Hashable, Sendable {
   case commandsAcked(RunnerID, [ActorCheckpoint])
   /// Whatever was due: actors and pools whose time has come, and actors for whom the last transaction had no room.
   case timePassed
+  /// One small step towards these limits.
+  case prune(HistoryLimits)
   /// The pool's target is set by hand, or moves by itself again.
   case setTarget(PoolName, TargetWish, reason: String, who: Peer)
   case cordon(RunnerID, Bool, reason: String, who: Peer)
@@ -177,6 +179,8 @@ package enum MutationOutcome: Hashable, Sendable {
   case cordoned(Runner, Revision)
   /// As the order is now.
   case drainChanged(DrainOrder, Revision)
+  /// What the step removed, and whether another one would find more.
+  case pruned(PrunedCounts, hasMore: Bool)
   /// Which reports are durable, and which are of a generation that does not count.
   case reported(acked: [ActorCheckpoint], refused: [ActorCheckpoint])
 }

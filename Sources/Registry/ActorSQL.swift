@@ -125,7 +125,7 @@ enum ActorSQL {
     WHERE a.runner_id = ?8 AND a.runner_id IS NOT NULL AND a.id > ?1 AND a.id <= ?2 AND \(matches)
     ORDER BY a.id LIMIT ?9
     """
-  static let bounds = "SELECT min(id) FROM actors"
+  static let bounds = "SELECT min(id) FROM actors WHERE id > ?"
   static let last = "SELECT last_actor FROM fleet"
   static let counts = """
     SELECT coalesce(sum(pending), 0), coalesce(sum(queued), 0), coalesce(sum(starting), 0),

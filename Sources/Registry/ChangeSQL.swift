@@ -4,12 +4,12 @@ enum ChangeSQL {
   static let commit = "COMMIT"
   static let readFleet = """
     SELECT fleet_id, boot_id, last_revision, last_runner, last_order, last_attachment, ended_runners,
-      last_actor, last_place, last_command
+      last_actor, last_place, last_command, ended_orders, destroyed_actors, unlogged_order
     FROM fleet
     """
   static let writeFleet = """
     UPDATE fleet SET last_revision = ?, last_runner = ?, last_order = ?, last_attachment = ?, ended_runners = ?,
-      last_actor = ?, last_place = ?, last_command = ?
+      last_actor = ?, last_place = ?, last_command = ?, ended_orders = ?, destroyed_actors = ?, unlogged_order = ?
     """
   static let nameFleet = "UPDATE fleet SET fleet_id = ?, boot_id = ?"
   static let dateDefaultNamespace = "UPDATE namespaces SET created_at_ms = ? WHERE id = 1"
@@ -27,6 +27,16 @@ enum ChangeSQL {
   static let forgetUpgrades = """
     UPDATE pools SET upgrade_goal = NULL, upgrade_held_since_ns = NULL, upgrade_abandoned = 0,
       settled_slots = NULL, strikes = NULL, plan_due_ns = NULL
+    """
+  /// Of the target changes of a pool those before its last so many go, but not the one that a rollback looks for: a few
+  /// at a time.
+  static let forgetTargetChanges = """
+    DELETE FROM target_changes WHERE id IN (
+      SELECT id FROM target_changes
+      WHERE pool_id = ?1
+        AND id <= (SELECT id FROM target_changes WHERE pool_id = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)
+        AND id IS NOT (SELECT max(id) FROM target_changes WHERE pool_id = ?1 AND version <> ?3)
+      ORDER BY id LIMIT 10)
     """
   static let insertPool = "INSERT INTO pools (namespace_id, name) VALUES (?, ?) RETURNING id"
   static let writePool = """
@@ -91,7 +101,7 @@ enum ChangeSQL {
       ordered_ns, grace_ms, deadline_ns, revision, orders)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
     """
-  static let insertOrder = "INSERT INTO drain_orders (id, runner_id, terms_id) VALUES (?, ?, ?)"
+  static let insertOrder = "INSERT INTO drain_orders (id, runner_id, terms_id, version) VALUES (?, ?, ?, ?)"
   static let findOpenOrder = """
     SELECT \(OrderRecord.columns) FROM drain_orders o INDEXED BY drain_orders_open
       JOIN drain_terms t ON t.id = o.terms_id
@@ -126,8 +136,8 @@ enum ChangeSQL {
   static let endOrder = "UPDATE drain_orders SET state = ?, ended_at_ms = ? WHERE id = ?"
   static let insertEvent = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
   static let orderReady = """
-    INSERT INTO drain_orders (id, runner_id, terms_id)
-    SELECT ? + row_number() OVER (ORDER BY id), id, ?
+    INSERT INTO drain_orders (id, runner_id, terms_id, version)
+    SELECT ? + row_number() OVER (ORDER BY id), id, ?, version
     FROM runners INDEXED BY runners_ready WHERE phase = 1 AND pool_id = ? AND version BETWEEN ? AND ?
       AND exempt_change IS NOT coalesce(?, -1)
     """
@@ -140,8 +150,7 @@ enum ChangeSQL {
     "UPDATE runners SET phase = 2, recallable = ? WHERE id IN (SELECT runner_id FROM drain_orders WHERE id > ?)"
   static let insertNewOrderEvents = """
     INSERT INTO events (revision, at_ms, kind, pool_id, runner_id, drain_order_id, version)
-    SELECT ?1 + o.id - ?2, ?3, ?4, ?5, o.runner_id, o.id, r.version
-    FROM drain_orders o JOIN runners r ON r.id = o.runner_id WHERE o.id > ?2
+    SELECT ?1 + id - ?2, ?3, ?4, ?5, runner_id, id, version FROM drain_orders WHERE id > ?2
     """
   static let openOrdersOfPool = """
     SELECT o.id FROM drain_orders o INDEXED BY drain_orders_open

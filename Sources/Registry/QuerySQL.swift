@@ -15,7 +15,7 @@ enum QuerySQL {
     """
 
   private static let drainColumns = """
-    o.id, o.runner_id, n.name, p.name, r.version, t.cause, t.reason, t.target_version, t.uid, t.gid, t.pid,
+    o.id, o.runner_id, n.name, p.name, o.version, t.cause, t.reason, t.target_version, t.uid, t.gid, t.pid,
     t.program, o.state, t.ordered_at_ms, o.delivered_at_ms, o.acked_at_ms, o.ended_at_ms, t.grace_ms,
     coalesce(o.deadline_ns, t.deadline_ns), o.deliveries, o.way_back, o.cancel_reason, o.cancel_uid,
     o.cancel_gid, o.cancel_pid, o.cancel_program
@@ -23,7 +23,7 @@ enum QuerySQL {
 
   private static let drainTables = """
     JOIN drain_terms t ON t.id = o.terms_id JOIN pools p ON p.id = t.pool_id
-    JOIN namespaces n ON n.id = p.namespace_id JOIN runners r ON r.id = o.runner_id
+    JOIN namespaces n ON n.id = p.namespace_id
     """
 
   static let begin = "BEGIN"
@@ -85,7 +85,7 @@ enum QuerySQL {
       AND (?5 IS NULL OR r.phase = ?5)
     ORDER BY r.id LIMIT ?6
     """
-  static let runnerBounds = "SELECT min(id) FROM runners"
+  static let runnerBounds = "SELECT min(id) FROM runners WHERE id > ?"
   static let drain = "SELECT \(drainColumns) FROM drain_orders o \(drainTables) WHERE o.id = ?"
   static let drainsOfRunner = """
     SELECT \(drainColumns) FROM drain_orders o \(drainTables)
@@ -113,7 +113,7 @@ enum QuerySQL {
       AND (?5 IS NULL OR o.state = ?5)
     ORDER BY o.id LIMIT ?6
     """
-  static let drainBounds = "SELECT min(id) FROM drain_orders"
+  static let drainBounds = "SELECT min(id) FROM drain_orders WHERE id > ?"
   static let oldestEvent = "SELECT min(revision) FROM events"
   static let events = """
     SELECT e.revision, e.at_ms, e.kind, coalesce(n.name, m.name), coalesce(p.name, ''), e.runner_id,

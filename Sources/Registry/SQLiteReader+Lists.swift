@@ -206,12 +206,12 @@ extension SQLiteReader {
     var isLast: Bool
   }
 
-  /// Which ids one page of a history looks at. What is older than the first one kept is not looked for.
+  /// Which ids one page of a history looks at: from the first one on that is still kept.
   func window(
     _ after: Int64, from least: Statement, latest: Int64
   ) throws(DatabaseError) -> Window {
-    let first = try least.first { $0.optionalInt64(0) }.flatMap { $0 } ?? latest
-    let start = max(min(after, latest), first - 1)
+    let first = try least.first(after) { $0.optionalInt64(0) }.flatMap { $0 }
+    let start = first.map { $0 - 1 } ?? latest
     let end = start + Self.scanLimit
     return Window(after: start, end: end, isLast: end >= latest)
   }

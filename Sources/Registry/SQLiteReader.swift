@@ -106,11 +106,13 @@ package final class SQLiteReader: StoreReader {
     let oldest =
       try statements.oldestEvent.first { $0.optionalInt64(0) }.flatMap { $0 } ?? latest.revision + 1
     guard after >= oldest - 1 else {
+      let kept =
+        oldest > latest.revision
+        ? "no event up to \(latest.revision) is kept" : "the oldest event kept is \(oldest)"
       return .refused(
         Refusal(
           .outOfRange,
-          "revision \(after) is no longer followed: the oldest event kept is \(oldest); "
-            + "list anew and watch from that list's revision"))
+          "revision \(after) is no longer followed: \(kept); list anew and watch from that list's revision"))
     }
     guard after <= latest.revision else {
       return .refused(

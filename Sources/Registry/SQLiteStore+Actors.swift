@@ -48,7 +48,10 @@ extension SQLiteStore {
       work.wanting[pool.id, default: []].append(actor)
     case .entered(let state, let after):
       actor.times.entered(state, at: work.now.wallMilliseconds)
-      if state == .destroyed { try actors.deleteInput.run(actor.id.rawValue) }
+      if state == .destroyed {
+        try actors.deleteInput.run(actor.id.rawValue)
+        work.ledger.destroyedActors += 1
+      }
       try event(
         EventKind(entered: state), of: pool, runner: actor.life.runner ?? before.runner,
         detail: after.isEmpty ? nil : after, actor: actor.id, generation: actor.life.generation)

@@ -57,7 +57,7 @@ extension SQLiteStore {
     precondition(!runner.isDraining, "runner \(runner.id) is draining already: \(runner)")
     work.ledger.lastOrder += 1
     let id = DrainOrderID(work.ledger.lastOrder)
-    try statements.insertOrder.run(id.rawValue, runner.id.rawValue, termsID)
+    try statements.insertOrder.run(id.rawValue, runner.id.rawValue, termsID, runner.version.number)
     var draining = runner
     draining.isDraining = true
     draining.isRecallable = terms.cause == .versionUpgrade
@@ -136,6 +136,7 @@ extension SQLiteStore {
       case .ordered, .delivered, .acked: preconditionFailure("order \(order.id) would end as \(state)")
       }
     try statements.endOrder.run(state.rawValue, work.now.wallMilliseconds, order.id.rawValue)
+    work.ledger.endedOrders += 1
     try event(
       kind, of: pool, runner: order.runner, order: order.id, version: version, detail: detail, who: who)
     let took = max(0, (work.now.nanoseconds - order.orderedNanoseconds) / 1_000_000)

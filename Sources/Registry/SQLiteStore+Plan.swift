@@ -114,6 +114,7 @@ extension SQLiteStore {
       pool.id, change.version.number, change.previousVersion?.number, change.cause.rawValue,
       runner?.rawValue, who.uid, who.gid, who.pid, who.program, change.atMilliseconds
     ) { $0.int64(0) }
+    try statements.forgetTargetChanges.run(pool.id, Bounds.targetHistoryKept, change.version.number)
     pool.setTarget(change, id: id)
     let detail = change.previousVersion.map { "\(move.cause.word), was \($0)" } ?? move.cause.word
     try event(

@@ -104,6 +104,33 @@ extension SQLiteStore {
       """
     ),
     (
+      "ended orders and destroyed actors",
+      """
+      SELECT json_array(ended_orders, orders, destroyed_actors, actors) FROM fleet, (
+        SELECT (SELECT count(*) FROM drain_orders WHERE state > 3) AS orders,
+          (SELECT count(*) FROM actors WHERE state = 6) AS actors)
+      WHERE ended_orders <> orders OR destroyed_actors <> actors
+      """
+    ),
+    (
+      "terms that no order has, and orders whose terms are gone",
+      """
+      SELECT 'terms ' || id FROM drain_terms WHERE id NOT IN (SELECT terms_id FROM drain_orders)
+      UNION ALL SELECT 'order ' || id FROM drain_orders WHERE terms_id NOT IN (SELECT id FROM drain_terms)
+      """
+    ),
+    (
+      "events of orders that are gone",
+      "SELECT revision FROM events WHERE kind = 12 AND drain_order_id NOT IN (SELECT id FROM drain_orders)"
+    ),
+    (
+      "events that are missing between others",
+      """
+      SELECT json_array(min(revision), max(revision), count(*)) FROM events
+      HAVING count(*) <> max(revision) - min(revision) + 1
+      """
+    ),
+    (
       "draining runners without an open order",
       """
       SELECT id FROM runners WHERE phase = 2
@@ -147,7 +174,7 @@ extension SQLiteStore {
       FROM fleet
       WHERE coalesce((SELECT max(id) FROM runners), 0) > last_runner
         OR coalesce((SELECT max(id) FROM drain_orders), 0) > last_order
-        OR coalesce((SELECT max(revision) FROM events), 0) <> last_revision
+        OR (SELECT max(revision) FROM events) <> last_revision
         OR coalesce((SELECT max(attachment) FROM runners), 0) > last_attachment
       """
     ),
@@ -180,12 +207,13 @@ extension SQLiteStore {
         SELECT pool_id, sum(state = 1) AS pending, sum(state = 1 AND due_ns IS NULL) AS queued,
           sum(state = 2) AS starting, sum(state = 3) AS running, sum(state = 4) AS stopping,
           sum(state = 5) AS sleeping
-        FROM actors GROUP BY pool_id)
+        FROM actors WHERE state < 6 GROUP BY pool_id),
+      kept AS (SELECT * FROM pool_actors WHERE pending + starting + running + stopping + sleeping <> 0)
       SELECT 'only counted ' || json_array(pool_id, pending, queued, starting, running, stopping, sleeping)
-        FROM (SELECT * FROM pool_actors EXCEPT SELECT * FROM counted)
+        FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted)
       UNION ALL
       SELECT 'only there ' || json_array(pool_id, pending, queued, starting, running, stopping, sleeping)
-        FROM (SELECT * FROM counted EXCEPT SELECT * FROM pool_actors)
+        FROM (SELECT * FROM counted EXCEPT SELECT * FROM kept)
       """
     ),
     (

@@ -11,6 +11,7 @@ package final class SQLiteStore: Store {
   let database: Database
   let statements: Statements
   let actors: ActorStatements
+  let pruning: PruneStatements
   let bootID: String
   let daemonUID: UInt32
   let times: FleetTimes
@@ -53,6 +54,7 @@ package final class SQLiteStore: Store {
     do throws(DatabaseError) {
       statements = try Statements(database)
       actors = try ActorStatements(database)
+      pruning = try PruneStatements(database)
       ledger = try Ledger(statements)
     } catch {
       throw error.storeFailure
@@ -146,6 +148,7 @@ package final class SQLiteStore: Store {
     case .actorReports(let attachment, let reports): try report(attachment, reports)
     case .commandsAcked(let runner, let commands): try acknowledge(runner, commands)
     case .timePassed: try timePassed()
+    case .prune(let limits): try prune(limits)
     case .setTarget(let pool, let wish, let reason, let who):
       try setTarget(pool, wish, reason: reason, who: who)
     case .cordon(let runner, let isCordoned, let reason, let who):
@@ -250,7 +253,8 @@ package final class SQLiteStore: Store {
   private func write(_ ledger: Ledger) throws(DatabaseError) {
     try statements.writeFleet.run(
       ledger.lastRevision, ledger.lastRunner, ledger.lastOrder, ledger.lastAttachment, ledger.endedRunners,
-      ledger.lastActor, ledger.lastPlace, ledger.lastCommand)
+      ledger.lastActor, ledger.lastPlace, ledger.lastCommand, ledger.endedOrders, ledger.destroyedActors,
+      ledger.unloggedOrder)
   }
 }
 
@@ -271,17 +275,22 @@ struct Ledger: Hashable {
   var lastActor: Int64
   var lastPlace: Int64
   var lastCommand: Int64
+  var endedOrders: Int64
+  var destroyedActors: Int64
+  /// Orders up to this one have no event any more that says that they were made.
+  var unloggedOrder: Int64
 
   init(_ statements: Statements) throws(DatabaseError) {
     let read = try statements.readFleet.first { row in
       (
         row.int64(2), row.int64(3), row.int64(4), row.int64(5), row.int64(6), row.int64(7), row.int64(8),
-        row.int64(9)
+        row.int64(9), row.int64(10), row.int64(11), row.int64(12)
       )
     }
     guard let read else { throw DatabaseError(code: .corrupt, message: "the fleet has no row") }
     (
-      lastRevision, lastRunner, lastOrder, lastAttachment, endedRunners, lastActor, lastPlace, lastCommand
+      lastRevision, lastRunner, lastOrder, lastAttachment, endedRunners, lastActor, lastPlace, lastCommand,
+      endedOrders, destroyedActors, unloggedOrder
     ) = read
   }
 }

@@ -26,5 +26,21 @@ extension Schema {
   static let isDoneToRunner = "(kind IN (27, 28, 31) OR kind = 16 AND uid IS NOT NULL)"
 
   /// How the history ends.
-  static let pruning: [String] = []
+  static let pruning = [
+    // An order outlives its runner's row.
+    "ALTER TABLE drain_orders ADD COLUMN version INTEGER NOT NULL DEFAULT 0",
+    "UPDATE drain_orders SET version = r.version FROM runners r WHERE r.id = drain_orders.runner_id",
+    // Who ended first goes first. Written at the end only, at the end of each index.
+    "CREATE INDEX runners_ended ON runners (ended_at_ms) WHERE ended_at_ms IS NOT NULL",
+    "CREATE INDEX drain_orders_ended ON drain_orders (ended_at_ms) WHERE ended_at_ms IS NOT NULL",
+    "CREATE INDEX actors_destroyed ON actors (destroyed_at_ms) WHERE state = 6",
+    "ALTER TABLE fleet ADD COLUMN ended_orders INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE fleet ADD COLUMN destroyed_actors INTEGER NOT NULL DEFAULT 0",
+    // Orders up to this one have no event any more that says that they were made, and whose terms it would need.
+    "ALTER TABLE fleet ADD COLUMN unlogged_order INTEGER NOT NULL DEFAULT 0",
+    """
+    UPDATE fleet SET ended_orders = (SELECT count(*) FROM drain_orders WHERE ended_at_ms IS NOT NULL),
+      destroyed_actors = (SELECT count(*) FROM actors WHERE state = 6)
+    """,
+  ]
 }

@@ -19,6 +19,7 @@ struct Statements {
   let writePoolVersion: Statement
   let deletePoolVersion: Statement
   let insertTargetChange: Statement
+  let forgetTargetChanges: Statement
 
   let findLivingToken: Statement
   let findEndedToken: Statement
@@ -76,6 +77,7 @@ struct Statements {
     writePoolVersion = try make(ChangeSQL.writePoolVersion)
     deletePoolVersion = try make(ChangeSQL.deletePoolVersion)
     insertTargetChange = try make(ChangeSQL.insertTargetChange)
+    forgetTargetChanges = try make(ChangeSQL.forgetTargetChanges)
     findLivingToken = try make(ChangeSQL.findLivingToken)
     findEndedToken = try make(ChangeSQL.findEndedToken)
     findKey = try make(ChangeSQL.findKey)

@@ -36,7 +36,7 @@ extension Service {
     case .actor(let actor, let isCreated, let revision):
       self.answer(call, actor, isCreated: isCreated, UInt64(revision.rawValue), now)
     case .targetSet, .cordoned, .drainChanged: answerControl(call, outcome, now)
-    case .registered, .applied, .stopping, .left, .reported:
+    case .registered, .applied, .stopping, .left, .reported, .pruned:
       preconditionFailure("\(call.method) was answered with \(outcome)")
     }
   }

@@ -55,7 +55,7 @@ extension Service {
       dueAt = batch.nextDue
       for (ticket, result) in zip(tickets, batch.results) {
         guard let pending = pendingMutations.removeValue(forKey: ticket) else { continue }
-        settle(pending, result, now)
+        settle(pending, result, took: nanoseconds, now)
       }
       let arrival = earliestArrival
       earliestArrival = nil
@@ -74,7 +74,8 @@ extension Service {
   }
 
   private func settle(
-    _ pending: PendingMutation, _ result: Result<MutationOutcome, Refusal>, _ now: Moment
+    _ pending: PendingMutation, _ result: Result<MutationOutcome, Refusal>, took nanoseconds: Int64,
+    _ now: Moment
   ) {
     switch (pending, result) {
     case (.register(let call, let attachment), .success(.registered(let admission))):
@@ -96,13 +97,17 @@ extension Service {
       reported(call, acked: acked, refused: refused, now)
     case (.unary(let call), .success(let outcome)): answer(call, outcome, now)
     case (.unary(let call), .failure(let refusal)): fail(call, Status(refusal), now)
+    case (.prune, .failure(let refusal)): preconditionFailure("pruning was refused: \(refusal)")
     case (.background(let mutation), .failure(let refusal)):
       host.log(
         LogRecord(
           .error, "a change was refused",
           [("change", .text("\(mutation)")), ("text", .text(refusal.message))]))
     case (.background, .success): break
-    case (.register, .success(let outcome)), (.reports, .success(let outcome)):
+    case (.prune, .success(.pruned(let counts, let hasMore))):
+      pruned(counts, hasMore: hasMore, took: nanoseconds, now)
+    case (.register, .success(let outcome)), (.reports, .success(let outcome)),
+      (.prune, .success(let outcome)):
       preconditionFailure("\(pending) was answered with \(outcome)")
     }
   }
@@ -114,6 +119,7 @@ extension Service {
       fail(call, Status(failure), now)
     case .stopping(let call), .leave(let call), .reports(let call): fail(call, Status(failure), now)
     case .unary(let call): fail(call, Status(failure), now)
+    case .prune: pruneAt = now.nanoseconds + Self.prunePauseNanoseconds
     case .background(let mutation):
       retries.append(mutation)
       retryAt = retryAt ?? now.nanoseconds + 500_000_000

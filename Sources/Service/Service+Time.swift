@@ -15,6 +15,7 @@ extension Service {
     if let due = callDeadlines.next { next = min(next, due) }
     if let due = retryAt { next = min(next, due) }
     if let due = dueAt { next = min(next, due) }
+    if let due = pruneAt { next = min(next, due) }
     if !timed.isEmpty { next = min(next, timedSweepAt) }
     return next == .max ? nil : next
   }
@@ -30,6 +31,7 @@ extension Service {
       dueAt = nil
       submitBackground(.timePassed)
     }
+    if let due = pruneAt, due <= time { prune(now) }
     while let call = callDeadlines.takeDue(at: time) {
       guard !call.isOver, let deadline = call.deadline, deadline <= time else { continue }
       let text =
@@ -69,7 +71,7 @@ extension Service {
       return heard.isEmpty ? nil : .heard(heard)
     case .register, .detached, .stopDelivered, .stopAcked, .stopping, .leave, .lose, .force, .createNamespace,
       .putConfig, .deleteConfig, .drain, .createActor, .changeActor, .actorReports, .commandsAcked,
-      .timePassed, .setTarget, .cordon, .cancelDrain, .changeDeadline, .stopCancelledAnswered:
+      .timePassed, .prune, .setTarget, .cordon, .cancelDrain, .changeDeadline, .stopCancelledAnswered:
       return mutation
     }
   }

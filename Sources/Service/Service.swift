@@ -51,6 +51,10 @@ package final class Service {
   var actorWatchers: [ActorID: [WatchActorCall]] = [:]
   /// When something happens to an actor or a pool by itself.
   var dueAt: Int64?
+  /// When the history is pruned next; nil while a step is under way.
+  var pruneAt: Int64?
+  /// What went since it was last said.
+  var pruned = PrunedCounts()
   var isShuttingDown = false
   let startedAt: Moment
 
@@ -63,6 +67,7 @@ package final class Service {
     liveness = Liveness(times: settings.times, now: now.nanoseconds)
     startedAt = now
     dueAt = snapshot.nextDue
+    pruneAt = now.nanoseconds + Self.prunePauseNanoseconds
     for runner in snapshot.runners {
       let attachment = Attachment(runner: runner.id, id: runner.attachment)
       let slot = liveness.add(attachment, isAttached: false, now: now.nanoseconds)
@@ -109,6 +114,8 @@ package final class Service {
     case leave(AttachCall)
     case reports(AttachCall)
     case unary(Call)
+    /// Nobody waits for it, and there is another time for it.
+    case prune
     /// Nobody waits for it, but it must happen: retried until it does.
     case background(Mutation)
   }

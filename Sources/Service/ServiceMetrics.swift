@@ -12,6 +12,7 @@ package struct ServiceMetrics {
   package var drainsOrdered = Metrics.Family<DrainCause>()
   package var drainsEnded = Metrics.Family<DrainState>()
   package var runnersEnded = Metrics.Family<RunnerEnd>()
+  package var historyPruned = Metrics.Family<HistoryKind>()
   package var callsByStatus = Metrics.Family<CallStatus>()
   package var stopDeliveries: UInt64 = 0
   package var stopRedeliveries: UInt64 = 0
@@ -31,6 +32,11 @@ package struct ServiceMetrics {
   package var commitMutations = Metrics.Histogram(bounds: Metrics.sizes)
 
   package init() {}
+
+  /// What the history is of.
+  package enum HistoryKind: String, CaseIterable {
+    case events, orders, runners, actors
+  }
 
   /// How a call ended, as far as a graph wants to know.
   package enum CallStatus: String, CaseIterable {
@@ -82,6 +88,9 @@ package struct ServiceMetrics {
       "baton_drains_ended_total", "state", "Drain orders that ended; open states stay 0.", to: &text,
       Words.word)
     runnersEnded.write("baton_runners_ended_total", "end", "Runners that ended.", to: &text, Words.word)
+    historyPruned.write(
+      "baton_history_pruned_total", "kind", "Rows of the history that were not kept any longer.", to: &text,
+      \.rawValue)
     callsByStatus.write("baton_calls_total", "status", "Calls that ended.", to: &text, \.rawValue)
     for (name, help, value) in [
       ("baton_stop_deliveries_total", "Stops that the kernel took.", stopDeliveries),

@@ -3,6 +3,7 @@ import Handover
 /// What the service keeps to: times, limits, and who it is.
 package struct ServiceSettings: Sendable {
   package var times = FleetTimes()
+  package var history = HistoryLimits()
 
   /// After a connection's first byte its first call is due within this, and each frame once it has begun.
   package var firstCallMilliseconds: Int64 = 5000

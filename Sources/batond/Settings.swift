@@ -38,6 +38,21 @@ enum Settings {
       "drain-grace", .value(placeholder: "TIME"), environment: "BATON_DRAIN_GRACE",
       help: "How long a drain may take where neither command nor config says.", fallback: "30m"),
     Option(
+      "keep-history", .value(placeholder: "TIME"), environment: "BATON_KEEP_HISTORY",
+      help: "How long what has ended is kept, and events; 0 is for ever.", fallback: "30d"),
+    Option(
+      "keep-runners", .value(placeholder: "N"), environment: "BATON_KEEP_RUNNERS",
+      help: "Of ended runners at most so many.", fallback: "100000"),
+    Option(
+      "keep-orders", .value(placeholder: "N"), environment: "BATON_KEEP_ORDERS",
+      help: "Of ended drain orders at most so many, and those that kept events tell of.", fallback: "200000"),
+    Option(
+      "keep-actors", .value(placeholder: "N"), environment: "BATON_KEEP_ACTORS",
+      help: "Of destroyed actors at most so many.", fallback: "100000"),
+    Option(
+      "keep-events", .value(placeholder: "N"), environment: "BATON_KEEP_EVENTS",
+      help: "Of events at most so many.", fallback: "1000000"),
+    Option(
       "max-connections", .value(placeholder: "N"), environment: "BATON_MAX_CONNECTIONS",
       help: "Connections in all.", fallback: "20000"),
     Option(
@@ -90,6 +105,7 @@ enum Settings {
       socketPath: try parsed["socket"] ?? paths.socket(),
       stateDirectory: try parsed["state-dir"] ?? paths.stateDirectory())
     try readTimes(parsed, &configuration)
+    try readHistory(parsed, &configuration)
     try readLimits(parsed, &configuration)
     try readAccess(parsed, &configuration)
     if let word = parsed["log-level"] {
@@ -126,6 +142,28 @@ enum Settings {
     try read("first-call-timeout") { service.firstCallMilliseconds = $0 }
     try read("write-timeout") { service.writeStallMilliseconds = $0 }
     configuration.service = service
+  }
+
+  private static func readHistory(_ parsed: ParsedOptions, _ configuration: inout DaemonConfiguration) throws
+  {
+    var history = configuration.service.history
+    if let value = try parsed.milliseconds("keep-history", in: 0...HistoryLimits.keepBounds.upperBound) {
+      history.keepMilliseconds = value
+    }
+    func read(_ name: String, _ into: (Int64) -> Void) throws {
+      let bounds = Int(HistoryLimits.countBounds.lowerBound)...Int(HistoryLimits.countBounds.upperBound)
+      if let value = try parsed.integer(name, in: bounds) { into(Int64(value)) }
+    }
+    try read("keep-runners") { history.endedRunners = $0 }
+    try read("keep-orders") { history.endedOrders = $0 }
+    try read("keep-actors") { history.destroyedActors = $0 }
+    try read("keep-events") { history.events = $0 }
+    do throws(FieldViolation) {
+      try history.validate()
+    } catch {
+      throw UsageError("--\(error)")
+    }
+    configuration.service.history = history
   }
 
   private static func readLimits(_ parsed: ParsedOptions, _ configuration: inout DaemonConfiguration) throws {

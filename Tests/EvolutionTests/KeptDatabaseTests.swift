@@ -42,6 +42,31 @@ import Testing
     }
   }
 
+  /// What had ended goes by the limits of today; what lives stays.
+  @Test(arguments: kept)
+  func itsHistoryEnds(_ path: String) throws {
+    try Self.withStore(path) { store, reader in
+      let now = Moment(nanoseconds: 1, wallMilliseconds: 4_000_000_000_000)
+      let open = try store.start(at: now).openOrders
+      let batch = try store.apply([.prune(HistoryLimits())], at: now)
+      guard case .success(.pruned(let removed, hasMore: false)) = batch.results[0] else {
+        throw Project.Failure(text: "\(batch.results[0])")
+      }
+      #expect(removed.runners == 1 && removed.orders == 1 && removed.events > 0)
+      #expect(try store.verifyCounters() == [])
+      guard
+        case .runners(let runners) = try reader.read(
+          .runners(RunnerFilter(includeEnded: true), Page(size: 10))
+        ).content,
+        case .drains(let orders) = try reader.read(.drains(DrainFilter(includeEnded: true), Page(size: 10)))
+          .content
+      else { throw Project.Failure(text: "no lists") }
+      #expect(runners.elements.map(\.key) == ["b", "c"])
+      #expect(orders.elements.map(\.id) == open.map(\.id))
+      #expect(orders.elements.allSatisfy { $0.runnerVersion.number == 1 && $0.who.program == "baton" })
+    }
+  }
+
   /// A config that a later release wrote loses nothing by being kept by this one.
   @Test(arguments: kept)
   func aConfigOfALaterReleaseSurvives(_ path: String) throws {

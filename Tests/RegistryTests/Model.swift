@@ -110,6 +110,7 @@ struct Model {
     // Actors have a model of their own: `ActorLife` for each, `Allocator` for their slots.
     case .createActor, .changeActor, .actorReports, .commandsAcked, .timePassed:
       preconditionFailure("no actors here: \(mutation)")
+    case .prune: preconditionFailure("the model forgets nothing: \(mutation)")
     }
     return nil
   }

@@ -50,6 +50,8 @@ final class ServiceHarness: ServiceHost {
   /// The disk: what a commit answers, when it does not work.
   var storeFailure: StoreFailure?
   var holdsCommits = false
+  /// How long each commit is said to have taken.
+  var commitNanoseconds: Int64 = 1000
 
   private var peers: [ConnectionID: TestPeer] = [:]
   private var slots: UInt32 = 0
@@ -162,7 +164,7 @@ final class ServiceHarness: ServiceHost {
         result = .failure(error)
       }
     }
-    service.committed(batch.map(\.1), result, took: 1000, now: now)
+    service.committed(batch.map(\.1), result, took: commitNanoseconds, now: now)
   }
 
   /// The peer reads again.

@@ -45,6 +45,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
   case dropForgotten
   /// A token is not known again after a restart: the same process becomes another runner.
   case tokenForgotten
+  /// Of the history less is kept than was asked for.
+  case historyCutShort
 }
 
 extension PlantedBug {
@@ -55,7 +57,7 @@ extension PlantedBug {
       .failureSwallowed, .actorTimesIgnored, .commandsForgotten, .reportForgotten, .dropForgotten:
       BuggyStore(self, store)
     case .none, .deadlineIgnored, .lossIgnored, .detachIgnored, .silenceIgnored, .eventSkipped,
-      .eventRepeated, .fenceIgnored:
+      .eventRepeated, .fenceIgnored, .historyCutShort:
       store
     }
   }
@@ -74,6 +76,7 @@ extension PlantedBug {
     case (.lossIgnored, .lose(_, let cause)): .lose([], cause)
     case (.detachIgnored, .detached): .detached([])
     case (.silenceIgnored, .silent): .silent([])
+    case (.historyCutShort, .prune(let limits)): .prune(limits.halved)
     default: mutation
     }
   }

@@ -87,6 +87,8 @@ final class SimulatedCaller: SimulatedPeer {
 final class SimulatedWatcher {
   unowned let world: World
   private(set) var revisions: [Int64] = []
+  /// It has begun after this one: at the start, or anew where what came next was not kept any more.
+  private(set) var beginning: Int64 = 0
   private var cursor: UInt64 = 0
   private var caller: SimulatedCaller?
 
@@ -110,16 +112,29 @@ final class SimulatedWatcher {
         }
         for event in Read.messages(message.pointee.n_events, message.pointee.events) {
           let revision = Int64(event.pointee.revision)
-          if revision != (revisions.last ?? 0) + 1 {
-            world.violate("invariant 8: a watcher saw event \(revision) after \(revisions.last ?? 0)")
+          let last = revisions.last ?? beginning
+          if revision != last + 1 {
+            world.violate("invariant 8: a watcher saw event \(revision) after \(last)")
           }
           revisions.append(revision)
         }
         cursor = message.pointee.revision
       },
-      ended: { [unowned self] _ in
+      ended: { [unowned self] status in
+        if status?.code == .outOfRange { beginAnew() }
         world.schedule(after: world.random.milliseconds(100...3000)) { [self] in open() }
       })
+  }
+
+  /// As whoever lists anew does.
+  private func beginAnew() {
+    guard let latest = world.latestRevision(ifForgotten: Int64(cursor)) else {
+      return world.violate("invariant 8: a watcher at \(cursor) was told that it is not kept")
+    }
+    world.note("a watcher begins anew after \(latest)")
+    beginning = latest
+    revisions = []
+    cursor = UInt64(latest)
   }
 
   func cutLink() { caller?.cutLink() }

@@ -42,6 +42,7 @@ final class SimulatedDaemon: ServiceHost {
   func begin() {
     var settings = ServiceSettings()
     settings.times = world.times
+    settings.history = world.limits
     settings.daemonUID = World.daemonUID
     service = Service(settings: settings, snapshot: snapshot, host: self, now: world.moment)
     turn()

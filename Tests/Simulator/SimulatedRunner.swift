@@ -133,7 +133,7 @@ final class SimulatedRunner: SimulatedWorker {
     switch message {
     case .registered(let registered):
       world.note("runner \(pid) v\(version) is \(registered.runner), resumed \(registered.isResumed)")
-      if let runner, runner != registered.runner {
+      if let runner, runner != registered.runner, !world.isForgotten(runner) {
         world.violate("the token of runner \(runner) came back as \(registered.runner)")
       }
       runner = registered.runner

@@ -19,6 +19,8 @@ package final class World {
   /// False once the faults have stopped and everything must become quiet.
   var isFaulty = true
   var times = FleetTimes()
+  /// What the daemon keeps of what has ended: all of it, or in one run of three very little.
+  let limits: HistoryLimits
   var bootID = "boot-1"
 
   private(set) var now: Int64 = 1_000_000_000
@@ -53,8 +55,10 @@ package final class World {
     self.trace = trace
     random = SeededRandom(seed: seed)
     faults = Faults.drawn(&random)
+    limits = HistoryLimits.drawn(seed: seed)
     disk.setRecording(false)
     note("faults \(faults)")
+    note("\(limits)")
   }
 
   var moment: Moment {

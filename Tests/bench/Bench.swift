@@ -28,6 +28,7 @@ final class Bench {
     ("migration", { try $0.migration() }),
     ("actor-history", { try $0.actorsWithHistory() }),
     ("actor-trip", { try $0.actorRoundTrip() }),
+    ("pruning", { try $0.pruning() }),
   ]
 
   func daemon() throws -> BenchDaemon {
@@ -49,7 +50,7 @@ final class Bench {
   }
 
   /// All connect and register at once; returns when the last is answered.
-  private func runners(
+  func runners(
     _ daemon: BenchDaemon, _ count: Int, _ name: String = "mail", version: UInt64 = 1
   ) throws -> [BenchPeer] {
     let peers = try (0..<count).map { _ in

@@ -147,15 +147,22 @@ final class BenchDaemon {
   static let programs = CommandLine.arguments[0].split(separator: "/", omittingEmptySubsequences: false)
     .dropLast().joined(separator: "/")
 
+  /// As other rows want it: a history is there for as long as it is measured beside.
+  static let keepsAll = [
+    "--keep-history", "0", "--keep-runners", "1000000000", "--keep-orders", "1000000000", "--keep-actors",
+    "1000000000", "--keep-events", "1000000000",
+  ]
+
   /// Returns when it answers.
-  init(_ directory: String) throws {
+  init(_ directory: String, keeping options: [String] = keepsAll) throws {
     self.directory = directory
     mkdir(directory, 0o700)
-    let words = [
-      "\(Self.programs)/batond", "--socket", directory + "/s", "--state-dir", directory, "--log-level",
-      "warning",
-      "--heartbeats-per-second", "100000000", "--lost-threshold", "10m", "--silent-threshold", "9m",
-    ]
+    let words =
+      [
+        "\(Self.programs)/batond", "--socket", directory + "/s", "--state-dir", directory, "--log-level",
+        "warning",
+        "--heartbeats-per-second", "100000000", "--lost-threshold", "10m", "--silent-threshold", "9m",
+      ] + options
     var arguments: [UnsafeMutablePointer<CChar>?] = words.map { (word: String) in strdup(word) } + [nil]
     defer { for argument in arguments { free(argument) } }
     var pid: pid_t = 0

@@ -35,7 +35,7 @@ enum History {
         1790000000000 + i, 6, 1, 0, i, 2, 2, 2 * i, 2, 0, 'done', 1790000000000 + i, 1790000000000 + i,
         1790000000001 + i, 1790000000002 + i, 1790000000003 + i
       FROM n, (SELECT id, namespace_id FROM pools ORDER BY id LIMIT 1) pool;
-      UPDATE fleet SET last_actor = \(count), last_place = \(count), last_command = \(2 * count);
+      UPDATE fleet SET last_actor = \(count), last_place = \(count), last_command = \(2 * count), destroyed_actors = \(count);
       COMMIT;
       """)
   }
