@@ -38,6 +38,11 @@ enum ChangeSQL {
         AND id IS NOT (SELECT max(id) FROM target_changes WHERE pool_id = ?1 AND version <> ?3)
       ORDER BY id LIMIT 10)
     """
+  /// Whose word counts and who has been there longest.
+  static let firstOfVersion = """
+    SELECT id, uid, gid, pid, program FROM runners INDEXED BY runners_ready
+    WHERE phase = 1 AND pool_id = ? AND version = ? AND link = 1 AND authorized = 1 ORDER BY id LIMIT 1
+    """
   static let insertPool = "INSERT INTO pools (namespace_id, name) VALUES (?, ?) RETURNING id"
   static let writePool = """
     UPDATE pools SET kind = ?, drain_on_version_upgrade = ?, grace_ms = ?, config_metadata = ?,

@@ -44,7 +44,7 @@ extension SQLiteStore {
 
   /// Makes the pool what its plan says.
   ///
-  /// A first target and a promotion happen on `actor`'s word; a demotion is the daemon's own. Those who must
+  /// A first target and a promotion happen on `actor`'s word (or see `mover`); a demotion is the daemon's own. Those who must
   /// leave do on the word that made the target, unless `retirer` asked for it just now. `newcomer` is the
   /// runner whose registration this is part of: its own order, when it gets one, is the answer and not a
   /// consequence.
@@ -52,13 +52,7 @@ extension SQLiteStore {
     _ plan: Plan, on pool: PoolRecord, actor: Peer, retirer: Peer? = nil, newcomer: RunnerRecord? = nil
   ) throws(DatabaseError) -> OpenOrder? {
     if let move = plan.targetMove {
-      let who =
-        switch move.cause {
-        case .first, .promoted: actor
-        case .pinned: pool.control.pin?.who ?? actor
-        case .demoted: daemon
-        }
-      let mover = newcomer?.version == move.version ? newcomer?.id : nil
+      let (mover, who) = try mover(of: pool, to: move, actor: actor, newcomer: newcomer)
       try moveTarget(of: pool, to: move, runner: mover, who: who)
     }
     let own = try retire(plan, of: pool, who: retirer ?? pool.target?.who ?? actor, newcomer: newcomer)
@@ -68,6 +62,24 @@ extension SQLiteStore {
     let didSomething = plan.targetMove != nil || plan.retirement != nil
     pool.isStale = !plan.recalled.isEmpty || didSomething && pool.looksAtSlots
     return own
+  }
+
+  /// On whose word a target moves, and which runner brought it. Where only time has passed, and the version has proved itself,
+  /// it is still the word of the runner that brought it.
+  private func mover(
+    of pool: PoolRecord, to move: Plan.TargetMove, actor: Peer, newcomer: RunnerRecord?
+  ) throws(DatabaseError) -> (RunnerID?, Peer) {
+    switch move.cause {
+    case .demoted: return (nil, daemon)
+    case .pinned: return (nil, pool.control.pin?.who ?? actor)
+    case .first, .promoted:
+      if let newcomer, newcomer.version == move.version { return (newcomer.id, actor) }
+      guard actor == daemon else { return (nil, actor) }
+      let first = try statements.firstOfVersion.first(pool.id, move.version.number) { row in
+        (RunnerID(row.int64(0)), row.peer(1))
+      }
+      return first ?? (nil, actor)
+    }
   }
 
   private func retire(

@@ -14,6 +14,7 @@ struct Statements {
   let poolsDue: Statement
   let nextPoolDue: Statement
   let previousTarget: Statement
+  let firstOfVersion: Statement
   let insertPool: Statement
   let writePool: Statement
   let writePoolVersion: Statement
@@ -72,6 +73,7 @@ struct Statements {
     poolsDue = try make(ChangeSQL.poolsDue)
     nextPoolDue = try make(ChangeSQL.nextPoolDue)
     previousTarget = try make(ChangeSQL.previousTarget)
+    firstOfVersion = try make(ChangeSQL.firstOfVersion)
     insertPool = try make(ChangeSQL.insertPool)
     writePool = try make(ChangeSQL.writePool)
     writePoolVersion = try make(ChangeSQL.writePoolVersion)

@@ -25,6 +25,10 @@ import Testing
     try actors.wait(seconds: 1)
     #expect(try fleet.target() == 2)
     #expect(try fleet.phases() == [.draining, .draining, .draining, .ready])
+    // Only time has passed; it is the word of the runner that brought the version all the same.
+    let change = try #require(try fleet.pool().pool.target)
+    #expect(change.runner == step.admission?.runner && change.who == peer())
+    #expect(try fleet.drains().allSatisfy { $0.who == peer() })
     #expect(try fleet.apply([.timePassed]).nextDue == nil)
     #expect(try fleet.pool().pool.heldUpgrade == nil)
   }
