@@ -34,7 +34,8 @@ extension Hold {
       return "\(stay): the upgrade to version \(goal) was held back for hold_timeout and is abandoned; "
         + "a new config or pin tries it again"
     case .exempt:
-      return "\(stay): somebody cancelled the \(count == 1 ? "order" : "orders") to leave for version \(goal); "
+      let orders = count == 1 ? "order" : "orders"
+      return "\(stay): somebody cancelled the \(orders) to leave for version \(goal); "
         + "that holds until there is another target"
     }
   }

@@ -40,7 +40,8 @@ package final class Daemon {
         daemonUID: configuration.service.daemonUID,
         times: configuration.service.times)
       let snapshot = try store.start(at: .now)
-      let reader = try SQLiteReader(path: configuration.databasePath)
+      let reader = try SQLiteReader(
+        path: configuration.databasePath, times: configuration.service.times)
       let listener = try Listener.bind(
         path: configuration.socketPath, mode: mode_t(configuration.socketMode),
         group: configuration.socketGroup)

@@ -24,6 +24,7 @@ struct ReaderStatements {
   let events: Statement
   let planning: PoolStatements
   let history: HistoryStatements
+  let explain: ExplainStatements
 
   init(_ database: Database) throws(DatabaseError) {
     func make(_ sql: String) throws(DatabaseError) -> Statement { try Statement(database, sql) }
@@ -51,5 +52,6 @@ struct ReaderStatements {
     events = try make(QuerySQL.events)
     planning = try PoolStatements(database)
     history = try HistoryStatements(database)
+    explain = try ExplainStatements(database)
   }
 }

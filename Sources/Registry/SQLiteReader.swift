@@ -8,14 +8,16 @@ package final class SQLiteReader: StoreReader {
   let database: Database
   let statements: ReaderStatements
   let actors: ActorReaderStatements
+  let times: FleetTimes
 
   /// How many rows one query looks at when it cannot find them by an index: what it has not reached is the
   /// next page's, so that a page may be short, even empty, and still name a next one.
   static let scanLimit: Int64 = 20_000
 
-  /// Opens a database that a `SQLiteStore` has opened before.
+  /// Opens a database that a `SQLiteStore` has opened before; `times` are that store's.
   /// Throws `.fatal` when the file is not ours or damaged.
-  package init(path: String) throws(StoreFailure) {
+  package init(path: String, times: FleetTimes = FleetTimes()) throws(StoreFailure) {
+    self.times = times
     do {
       database = try Database(path: path, role: .reader)
       try Migrations.identify(database)

@@ -15,7 +15,7 @@ extension Schema {
     // actor's event is in them.
     "CREATE INDEX events_history ON events (revision, pool_id) WHERE \(isHistory)",
     "CREATE INDEX drain_terms_history ON drain_terms (revision, pool_id)",
-    // What somebody did to one runner: why it is cordoned, has more time, was ended.
+    // What somebody did to one runner: why it is cordoned, may stay, has more time, was ended.
     "CREATE INDEX events_done_to ON events (runner_id, kind) WHERE \(isDoneToRunner)",
   ]
 
@@ -23,7 +23,8 @@ extension Schema {
   /// ended by force only somebody's word is one.
   static let isHistory =
     "(kind IN (1, 2, 3, 4, 18, 26, 27, 28, 29, 30, 31, 32, 33) OR kind = 16 AND uid IS NOT NULL)"
-  static let isDoneToRunner = "(kind IN (27, 28, 31) OR kind = 16 AND uid IS NOT NULL)"
+  static let isDoneToRunner =
+    "(kind IN (18, 27, 28, 29, 30, 31) OR kind = 16 AND uid IS NOT NULL)"
 
   /// How the history ends.
   static let pruning = [
