@@ -208,6 +208,11 @@ import Testing
     .init(
       words: ["config", "put", "mail", "--serverless", "--strategy", "careful"], code: 2,
       says: "never drained"),
+    .init(words: ["explain"], code: 2, says: "runner ID, order ID, actor ID or pool NAME"),
+    .init(
+      words: ["explain", "runner", "mail"], code: 2, says: "a runner is named by its id, not by \"mail\""),
+    .init(words: ["explain", "order", "x"], code: 2, says: "an order is named by its id"),
+    .init(words: ["explain", "daemon", "1"], code: 2, says: "runner ID, order ID, actor ID or pool NAME"),
     .init(words: ["history", "a", "b"], code: 2, says: "at most one name"),
     .init(words: ["history", "--limit", "0"], code: 2, says: "--limit must be"),
     .init(words: ["history", "!"], code: 1, says: "INVALID_ARGUMENT: name must be"),
