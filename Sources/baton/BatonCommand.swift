@@ -36,7 +36,7 @@ enum ExitCode {
   static let usage: Int32 = 2
   /// No daemon, or the connection to it broke.
   static let noDaemon: Int32 = 3
-  /// `--wait` saw a drain end otherwise than completed.
+  /// `--wait` saw a drain end otherwise than completed, or `--until-done` an upgrade that was abandoned.
   static let notCompleted: Int32 = 4
 }
 
@@ -147,7 +147,8 @@ enum BatonCommand {
       \(lines.joined(separator: "\n"))
 
       Every command takes --socket PATH, --json and --help.
-      Exit codes: 0 done, 1 refused by the daemon, 2 wrong command line, 3 no daemon, 4 a drain did not complete.
+      Exit codes: 0 done, 1 refused by the daemon, 2 wrong command line, 3 no daemon, 4 a drain did not complete or
+      an upgrade was abandoned.
 
       """
   }

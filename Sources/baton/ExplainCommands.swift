@@ -107,23 +107,30 @@ extension BatonCommand {
       table.add([
         LocalTime.withDate(milliseconds: event.atMilliseconds),
         event.name.isEmpty ? event.namespace : "\(event.namespace)/\(event.name)", what(entry),
-        event.who.map { "\(user($0.uid)) \(who($0))" } ?? "-", event.detail,
+        event.who.map { user($0) } ?? "the daemon", event.detail,
       ])
     }
     return table
   }
 
+  /// `drain_ordered: order 4, runner 17 v2`, or `drain_ordered: 20 runners of v1` where they were made together.
   private static func what(_ entry: HistoryInfo) -> String {
     let event = entry.event
-    var what = event.kind
-    if entry.orders > 1 { return "\(what) \(entry.orders) times" + (event.version.map { " v\($0)" } ?? "") }
-    if let order = event.drainOrder { what += " \(order)" }
-    if let runner = event.runner { what += " of runner \(runner)" }
-    return what + (event.version.map { " v\($0)" } ?? "")
+    let version = event.version.map { "v\($0)" }
+    let parts =
+      entry.orders > 1
+      ? ["\(entry.orders) runners" + (version.map { " of \($0)" } ?? "")]
+      : [
+        event.drainOrder.map { "order \($0)" },
+        event.runner.map { "runner \($0)" + (version.map { " \($0)" } ?? "") } ?? version,
+      ].compactMap { $0 }
+    return parts.isEmpty ? event.kind : "\(event.kind): \(parts.joined(separator: ", "))"
   }
 
-  /// The name of a user of this machine; empty for one that has none here.
-  private static func user(_ uid: UInt32) -> String {
-    getpwuid(uid).map { String(cString: $0.pointee.pw_name) } ?? ""
+  /// `alice (uid 1000), baton[4242]`; without the name for a user that has none on this machine.
+  private static func user(_ peer: PeerInfo) -> String {
+    guard peer.pid != 0 else { return "the daemon" }
+    let name = getpwuid(peer.uid).map { String(cString: $0.pointee.pw_name) }
+    return "\(name.map { "\($0) (uid \(peer.uid))" } ?? "uid \(peer.uid)"), \(peer.program)[\(peer.pid)]"
   }
 }

@@ -165,6 +165,7 @@ extension BatonCommand {
       let (drain, grace) = words(pool.config)
       let versions = pool.versions.map { version in
         "v\(version.version): \(version.ready) ready"
+          + (version.exempt > 0 ? " (\(version.exempt) exempt)" : "")
           + (version.draining > 0 ? ", \(version.draining) draining" : "")
       }
       table.add([

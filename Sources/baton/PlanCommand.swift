@@ -15,7 +15,7 @@ extension BatonCommand {
           "slots", .value(placeholder: "S"), help: "With --version: with so many slots.", fallback: "1"),
         Option("target", .value(placeholder: "V"), help: "If this target version were set, or auto."),
         namespace,
-      ] + configOptions("if this were the config: "),
+      ] + configOptions("as the config: "),
       run: plan)
   ]
 

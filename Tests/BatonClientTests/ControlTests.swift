@@ -83,6 +83,17 @@ import Testing
     _ = await (old.finish(), new[0].finish(), new[1].finish())
   }
 
+  @Test func historyIsReadToItsLimit() async throws {
+    let daemon = try TestDaemon()
+    let fleet = try await FleetClient.connect(path: daemon.socket)
+    for name in ["a", "b", "c"] { try await fleet.putConfig(PoolConfig(.serverless), name: name) }
+    #expect(try await fleet.history().map(\.event.name) == ["c", "b", "a"])
+    #expect(try await fleet.history(limit: 2).map(\.event.name) == ["c", "b"])
+    let one = try await fleet.history(name: "b", namespace: "default")
+    #expect(one.map(\.event.kind) == ["config_put"] && one[0].orders == 0)
+    #expect(one[0].event.who?.pid == getpid())
+  }
+
   @Test func aRunnerIsCordonedAndTakenBack() async throws {
     let daemon = try TestDaemon()
     let fleet = try await FleetClient.connect(path: daemon.socket)

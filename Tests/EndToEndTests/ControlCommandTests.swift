@@ -32,6 +32,7 @@ import Testing
       ["pin", "mail", "7", "--reason", "soon"], ["pools"], ["pin", "mail", "auto"],
       ["drains", "--watch", "mail", "--until-done"], ["drain", "mail", "--all", "--grace", "1h"],
       ["drain", "--extend", "10m", "1", "--reason", "it is close"], ["drain", "--cancel", "1"], ["drains"],
+      ["history"], ["history", "mail", "--limit", "2"], ["history", "nothing"],
     ] { try await machine.expectAnswers(words) }
     for runner in runners { runner.signal(SIGKILL) }
   }
@@ -170,6 +171,26 @@ import Testing
     for runner in runners { runner.signal(SIGKILL) }
   }
 
+  @Test func historyTellsWhoDecidedWhatAndWhy() async throws {
+    let (machine, runners) = try await fleet(["config", "put", "mail"], 1, 1)
+    #expect(try await machine.run("baton", "pin", "mail", "1", "--reason", "2 is slow").code == 0)
+    #expect(try await machine.run("baton", "drain", "mail", "--all", "--reason", "night").code == 0)
+    let said = try await machine.run("baton", "history", "mail").output.split(separator: "\n").map(
+      String.init)
+    let who = "(uid \(getuid())), baton["
+    for (row, parts) in [
+      (1, ["drain_ordered: 2 runners of v1", who, "operator: night"]),
+      (2, ["target_set: v1", who, "pinned to 1: 2 is slow"]),
+    ] { for part in parts { #expect(said[row].contains(part), "\(part): \(said)") } }
+    #expect(said.last?.contains("config_put") == true)
+    let entries = try await machine.json("history", "--limit", "2")
+    #expect(entries.map { $0["orders"] as? Int } == [2, 0])
+    #expect(
+      entries.map { ($0["event"] as? [String: Any])?["kind"] as? String }
+        == ["EVENT_KIND_DRAIN_ORDERED", "EVENT_KIND_TARGET_SET"])
+    for runner in runners { runner.signal(SIGKILL) }
+  }
+
   @Test(arguments: [
     CommandTests.Wrong(words: ["plan"], code: 2, says: "the pool"),
     .init(words: ["plan", "nothing"], code: 1, says: "NOT_FOUND: pool default/nothing does not exist"),
@@ -187,6 +208,14 @@ import Testing
     .init(
       words: ["config", "put", "mail", "--serverless", "--strategy", "careful"], code: 2,
       says: "never drained"),
+    .init(words: ["explain"], code: 2, says: "runner ID, order ID, actor ID or pool NAME"),
+    .init(
+      words: ["explain", "runner", "mail"], code: 2, says: "a runner is named by its id, not by \"mail\""),
+    .init(words: ["explain", "order", "x"], code: 2, says: "an order is named by its id"),
+    .init(words: ["explain", "daemon", "1"], code: 2, says: "runner ID, order ID, actor ID or pool NAME"),
+    .init(words: ["history", "a", "b"], code: 2, says: "at most one name"),
+    .init(words: ["history", "--limit", "0"], code: 2, says: "--limit must be"),
+    .init(words: ["history", "!"], code: 1, says: "INVALID_ARGUMENT: name must be"),
     .init(words: ["pin", "mail"], code: 2, says: "a VERSION or auto"),
     .init(words: ["pin", "mail", "new"], code: 2, says: "or auto; not \"new\""),
     .init(words: ["pin", "nothing", "2"], code: 1, says: "NOT_FOUND: pool default/nothing does not exist"),

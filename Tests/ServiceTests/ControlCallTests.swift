@@ -96,6 +96,60 @@ import Testing
     #expect(try ask(.getRunner, #"{"runnerId":"1"}"#).contains("RUNNER_END_FORCED"))
   }
 
+  // MARK: - Questions
+
+  /// The plan is a page of what would happen, the change then does it.
+  @Test func aPlanIsWhatTheChangeDoes() throws {
+    _ = try fleet()
+    let supposed = try ask(.planUpgrade, #"{"pool":{"name":"mail"},"targetVersion":1,"pageSize":2}"#)
+    #expect(supposed.contains(#""ordered":1"#) && supposed.contains(#""targetBecomes":1"#), "\(supposed)")
+    #expect(supposed.contains("TARGET_CAUSE_PINNED"))
+    let token = try #require(supposed.firstMatch(of: /"nextPageToken":"([^"]+)"/)).output.1
+    let rest = try ask(
+      .planUpgrade, #"{"pool":{"name":"mail"},"targetVersion":1,"pageSize":2,"pageToken":"\#(token)"}"#)
+    let runners = (supposed + rest).matches(
+      of: /"runnerId":"(\d+)","version":(\d),"usedSlots":0,"fate":"(\w+)"/)
+    #expect(
+      runners.map { "\($0.output.1) v\($0.output.2) \($0.output.3)" }
+        == ["1 v1 FATE_STAYS", "2 v1 FATE_STAYS", "3 v2 FATE_ORDERED"])
+    #expect(try ask(.listDrains, "{}").contains(#""drains":[]"#), "nothing has happened")
+    let done = try ask(.setTargetVersion, #"{"pool":{"name":"mail"},"version":1}"#)
+    func decision(_ json: String) -> Substring? { json.firstMatch(of: /"decision":\{.*?\]/)?.output }
+    let planned = try #require(decision(supposed))
+    #expect(decision(done) == planned)
+  }
+
+  /// What a gate waits for counts down from answer to answer.
+  @Test func aPlanSaysWhenItChangesByItself() throws {
+    _ = try ask(
+      .putRunnerConfig,
+      #"{"name":"mail","config":{"normal":{"drainOnVersionUpgrade":true,"minHealthyMs":"8000"}}}"#)
+    _ = try fleet()
+    let held = #""gate":"min_healthy","goalVersion":2,"count":2,"opensInMs":"#
+    #expect(try ask(.planUpgrade, #"{"pool":{"name":"mail"}}"#).contains(held + #""8000""#))
+    try harness.advance(milliseconds: 2500)
+    let later = try ask(.planUpgrade, #"{"pool":{"name":"mail"}}"#)
+    #expect(later.contains(held + #""5500""#) && later.contains(#""nextChangeInMs":"5500""#), "\(later)")
+    #expect(
+      try ask(.getPool, #"{"name":"mail"}"#).contains(#""heldUpgrade":{"goalVersion":2,"heldMs":"2500""#))
+  }
+
+  @Test func historyComesInPages() throws {
+    _ = try fleet()
+    _ = try ask(.cordon, #"{"runnerId":"1","cordoned":true,"reason":"disk"}"#)
+    _ = try ask(.drain, #"{"wholePool":{"name":"mail"},"reason":"night"}"#)
+    var (kinds, token) = ([String](), "")
+    repeat {
+      let page = try ask(.listHistory, #"{"name":"mail","pageSize":2,"pageToken":"\#(token)"}"#)
+      kinds += page.matches(of: /"kind":"EVENT_KIND_(\w+)".*?"orders":(\d+)/).map {
+        "\($0.output.1) \($0.output.2)"
+      }
+      token = String(try #require(page.firstMatch(of: /"nextPageToken":"([^"]*)"/)).output.1)
+    } while !token.isEmpty
+    #expect(kinds.prefix(2) == ["DRAIN_ORDERED 3", "RUNNER_CORDONED 0"], "\(kinds)")
+    #expect(kinds.dropFirst(2).allSatisfy { $0.hasPrefix("TARGET_CHANGED") || $0.hasPrefix("CONFIG_PUT") })
+  }
+
   // MARK: - Refusals
 
   struct Row: Sendable, CustomTestStringConvertible {
@@ -144,6 +198,13 @@ import Testing
       method: .changeDeadline, json: #"{"runnerId":"2","forceNow":true}"#,
       says: "FAILED_PRECONDITION: runner 2 is ready"),
     Row(method: .changeDeadline, json: #"{"runnerId":"1","forceNow":true}"#, says: denied, uid: 2000),
+    Row(
+      method: .planUpgrade, json: #"{"pool":{"name":"none"}}"#,
+      says: "NOT_FOUND: pool default/none does not exist"),
+    Row(
+      method: .planUpgrade, json: #"{"pool":{"name":"mail"},"pageToken":"made up"}"#,
+      says: "INVALID_ARGUMENT: "),
+    Row(method: .listHistory, json: #"{"pageToken":"made up"}"#, says: "INVALID_ARGUMENT: "),
     Row(method: .planUpgrade, json: "{}", says: "INVALID_ARGUMENT: pool.name must be"),
     Row(
       method: .planUpgrade, json: #"{"pool":{"name":"mail"},"registers":{"version":2}}"#,
