@@ -57,6 +57,29 @@ import Testing
     #expect(await !runner.commit(to: stop))
   }
 
+  @Test(arguments: [(true, "drain_cancelled"), (false, "drain_too_late")])
+  func aRealDaemonAsksAndGoesByTheAnswer(canStay: Bool, kind: String) async throws {
+    let daemon = try TestDaemon()
+    let fleet = try await FleetClient.connect(path: daemon.socket)
+    var options = BatonClient.Runner.Options.test(daemon, 1)
+    options.canStay = canStay
+    let runner = try await BatonClient.Runner.start(options)
+    var stops = runner.stops.makeAsyncIterator()
+    var happenings = fleet.watch(from: 0, name: "w").makeAsyncIterator()
+    _ = try await fleet.drain(.runner(runner.id))
+    let stop = try #require(await stops.next())
+    _ = try await fleet.extendDrain(.order(stop.order), byMilliseconds: 60_000)
+    _ = try await fleet.cancelDrain(.order(stop.order), reason: "the wrong host")
+    var kinds: [String] = []
+    while !kinds.contains(kind) { kinds += try #require(await happenings.next()).events.map(\.kind) }
+    #expect(try await fleet.runner(runner.id).phase == (canStay ? "ready" : "draining"))
+    #expect(await runner.commit(to: stop) != canStay)
+    #expect(await runner.finish() == .finished)
+    var moved: [Int64] = []
+    for await case .deadlineMoved(let later) in runner.events { moved.append(later.order) }
+    #expect(moved == [stop.order])
+  }
+
   @Test func whoLeavesAtItsStopIsTooLate() async throws {
     let server = try Self.server(
       [DaemonWords.stopCancelled(4), DaemonWords.stop(5), DaemonWords.stopCancelled(5)])
