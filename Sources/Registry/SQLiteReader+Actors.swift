@@ -29,7 +29,7 @@ struct ActorReaderStatements {
 extension SQLiteReader {
   func actor(_ id: ActorID) throws(DatabaseError) -> QueryAnswer.Content {
     guard let actor = try actors.one.first(id.rawValue, read: { Actor($0) }) else {
-      return .refused(Refusal(.notFound, "actor \(id) does not exist"))
+      return Self.absent("actor", id.rawValue, latest: try actors.last.first { $0.int64(0) } ?? 0)
     }
     return .actor(actor)
   }

@@ -123,9 +123,9 @@ extension SQLiteReader {
 
   // MARK: - Runners
 
-  func runner(_ id: RunnerID) throws(DatabaseError) -> QueryAnswer.Content {
+  func runner(_ id: RunnerID, _ latest: Latest) throws(DatabaseError) -> QueryAnswer.Content {
     guard let runner = try statements.runner.first(id.rawValue, read: { Runner($0) }) else {
-      return .refused(Refusal(.notFound, "runner \(id) does not exist"))
+      return Self.absent("runner", id.rawValue, latest: latest.runner)
     }
     return .runner(runner)
   }
@@ -158,9 +158,9 @@ extension SQLiteReader {
 
   // MARK: - Drain orders
 
-  func drain(_ id: DrainOrderID) throws(DatabaseError) -> QueryAnswer.Content {
+  func drain(_ id: DrainOrderID, _ latest: Latest) throws(DatabaseError) -> QueryAnswer.Content {
     guard let order = try statements.drain.first(id.rawValue, read: { DrainOrder($0) }) else {
-      return .refused(Refusal(.notFound, "drain order \(id) does not exist"))
+      return Self.absent("drain order", id.rawValue, latest: latest.order)
     }
     return .drain(order)
   }

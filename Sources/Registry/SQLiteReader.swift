@@ -57,6 +57,13 @@ package final class SQLiteReader: StoreReader {
     }
   }
 
+  /// Of what is not there: whether it can have been, and was forgotten.
+  static func absent(_ what: String, _ id: Int64, latest: Int64) -> QueryAnswer.Content {
+    let isPast = 1 <= id && id <= latest
+    return .refused(
+      Refusal(.notFound, isPast ? "\(what) \(id) is no longer kept" : "\(what) \(id) does not exist"))
+  }
+
   struct Latest {
     var revision: Int64
     var runner: Int64
@@ -70,11 +77,11 @@ package final class SQLiteReader: StoreReader {
     case .config(let name): try config(name)
     case .configs(let namespace, let page): try configs(namespace, page)
     case .runners(let filter, let page): try runners(filter, page, latest)
-    case .runner(let id): try runner(id)
+    case .runner(let id): try runner(id, latest)
     case .pools(let namespace, let page): try pools(namespace, page)
     case .pool(let name): try pool(name)
     case .drains(let filter, let page): try drains(filter, page, latest)
-    case .drain(let id): try drain(id)
+    case .drain(let id): try drain(id, latest)
     case .events(let after, let namespace, let name, let limit):
       try events(after: after.rawValue, namespace: namespace, name: name, limit: limit, latest)
     case .actor(let id): try actor(id)

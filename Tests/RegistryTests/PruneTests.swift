@@ -220,6 +220,17 @@ import Testing
     let second = try fleet.runners(filter, Page(size: 2, token: first.next))
     #expect(second.elements.map(\.id.rawValue) == [8, 9])
     try prune(fleet, Self.tiny)
+    let texts = try [
+      Query.runner(RunnerID(8)), .drain(DrainOrderID(8)), .actor(ActorID(8)), .actor(ActorID(11)),
+    ].map {
+      guard case .refused(let refusal) = try fleet.read($0).content else { return "there" }
+      return refusal.message
+    }
+    #expect(
+      texts == [
+        "runner 8 is no longer kept", "drain order 8 is no longer kept", "actor 8 is no longer kept",
+        "actor 11 does not exist",
+      ])
     let third = try fleet.runners(filter, Page(size: 4, token: second.next))
     #expect(third.elements.map(\.id.rawValue) == [10])
     #expect(third.next.isEmpty)

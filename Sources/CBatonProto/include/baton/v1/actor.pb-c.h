@@ -333,8 +333,8 @@ struct  Baton__V1__CreateActorRequest
    */
   Baton__V1__CrashPolicy crash_policy;
   /*
-   * Makes the request safe to repeat: the same id of the same user in the same namespace is the same actor. At most 128
-   * bytes; empty is none.
+   * Makes the request safe to repeat: the same id of the same user in the same namespace is the same actor, for as long
+   * as that one is kept. At most 128 bytes; empty is none.
    */
   char *request_id;
 };
