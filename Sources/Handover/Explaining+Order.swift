@@ -80,7 +80,8 @@ extension Said {
     explanation.blockingActors = facts.actors.prefix(Explanation.blockingActorsShown).map(\.id)
     explanation.blockingActorCount = facts.actorCount
     guard facts.actorCount > 0 else {
-      return say("It holds no actor: it waits for the runner to say that it has finished")
+      let none = facts.runner.takesActors ? "It holds no actor" : "It takes no actors"
+      return say("\(none): it waits for the runner to say that it has finished")
     }
     let named = facts.actors.prefix(3).map { actor in
       "actor \(actor.id) (\(Self.word(actor.state)) for \(since(actor.sinceMilliseconds)))"

@@ -45,11 +45,13 @@ extension Said {
     var words = ["\(summary.ready) ready"]
     let detached = summary.ready - summary.readyAttached
     if detached > 0 { words[0] += " (\(detached) detached)" }
-    if summary.draining > 0 {
-      let actors = count(Int(clamping: summary.drainingActors), "actor")
-      words.append("\(summary.draining) draining with \(actors)")
+    if summary.ready > 0 {
+      words.append("\(summary.remainingSlots) of \(Spoken.slots(summary.totalSlots)) free")
     }
-    words.append("\(summary.remainingSlots) of \(Spoken.slots(summary.totalSlots)) free")
+    if summary.draining > 0 {
+      let actors = Int(clamping: summary.drainingActors)
+      words.append("\(summary.draining) draining\(actors > 0 ? " with \(count(actors, "actor"))" : "")")
+    }
     return "Version \(summary.version): \(words.joined(separator: ", "))"
   }
 

@@ -36,7 +36,7 @@ private let pools: [Question<Asked>] = [
       upgrading | slow
       default/web has been on version 8 for 1 min 1 s.
       Version 8: 1 ready, 4 of 4 slots free.
-      Version 7: 1 ready, 1 draining with 0 actors, 3 of 4 slots free.
+      Version 7: 1 ready, 3 of 4 slots free, 1 draining.
       1 runner waits for its turn: no more may drain at once (max_draining).
       1 runner is draining.
       < 1 min 1 s ago version 8 became the target, after version 7, by uid 1000 (worker, pid 4711)

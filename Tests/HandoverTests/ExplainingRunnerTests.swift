@@ -44,6 +44,26 @@ private let leaving: [Question<Asked>] = [
       > baton drain --force 5
       """),
   .init(
+    "it is a program that takes no actors",
+    {
+      $0.drains()
+      $0.runner.takesActors = false
+    },
+    answer: """
+      draining, attached | slow | 4 min
+      Runner 5 (version 7, key host-5) must leave: version 8 is the target of default/web.
+      The runner acknowledged its Stop 58 s ago.
+      It takes no actors: it waits for the runner to say that it has finished.
+      4 min is left: then it is ended by force.
+      < 1 min ago runner 5 was ordered to leave for another version (drain order 12), by uid 1000 (worker, \
+      pid 4711): version 8 is the target of default/web
+      < 1 min 1 s ago version 8 became the target, after version 7, by uid 1000 (worker, pid 4711)
+      < 1 h ago runner 9 registered with version 8, by uid 1000 (worker, pid 4711)
+      > baton drain --cancel 5
+      > baton drain --extend 10m 5
+      > baton drain --force 5
+      """),
+  .init(
     "its Stop is on its way",
     { $0.drains(.versionUpgrade, .ordered) },
     answer: """

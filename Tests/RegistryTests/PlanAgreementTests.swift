@@ -61,6 +61,15 @@ import Testing
     #expect(refusal.code == .invalidArgument)
   }
 
+  /// However many have the same version and as many actors: else a plan that lets go of n runners would cost n squared.
+  @Test func theNextCandidateIsOneStepAway() throws {
+    let steps = try Fleet().queryPlan(PoolSQL.candidates)
+    #expect(steps.contains("MERGE (UNION ALL)"), "\(steps)")
+    let place = "(pool_id=? AND version=? AND used_slots=? AND rowid>?)"
+    #expect(steps.contains("SEARCH runners USING INDEX runners_ready \(place)"), "\(steps)")
+    #expect(!steps.contains { $0.contains("TEMP B-TREE") }, "\(steps)")
+  }
+
   @Test func whatHasNoPlan() throws {
     let fleet = try Fleet()
     func code(_ supposition: Supposition?) throws -> Refusal.Code? {
