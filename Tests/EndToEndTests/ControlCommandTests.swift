@@ -84,7 +84,7 @@ import Testing
     for runner in runners { runner.signal(SIGKILL) }
   }
 
-  /// One at a time to the older version, seen to its end, and back again.
+  /// One at a time to the older version, seen to its end across a crash of the daemon, and back again.
   @Test func aPinIsWatchedToItsEndAndRolledBack() async throws {
     let (machine, runners) = try await fleet(["config", "put", "mail", "--max-draining", "1"], 1, 2, 2)
     let watch = try machine.start(["baton", "drains", "--watch", "mail", "--json"])
@@ -104,6 +104,8 @@ import Testing
       try await machine.until("one drains") { try await machine.json("drains").count == 1 }
       let runner = try #require(try await machine.json("drains").first?["runnerId"] as? String)
       #expect(try await machine.run("baton", "drain", "--force", runner).code == 0)
+      try await machine.killDaemon()
+      try await machine.startDaemon()
     }
     let ended = try await done.ended()
     #expect(ended.code == 0 && ended.output.contains("target 1 (pinned)"), "\(ended.output)\(ended.errors)")
