@@ -53,7 +53,7 @@ import Testing
       try Requests.config(Codec.decode(Baton__V1__RunnerConfig.self, raw, in: arena))
     }
     #expect(read.kind == config.kind)
-    let told = withExtendedLifetime(arena) { Codec.encode(Encode.config(read, Arena())) }
+    let told = withExtendedLifetime(arena) { Codec.encode(Encode.config(read, arena)) }
     #expect(told == bytes)
   }
 

@@ -51,7 +51,9 @@ final class Machine: @unchecked Sendable {
   }
 
   /// What `baton WORDS --json` prints, a line each; it has to succeed.
-  func json(_ words: String...) async throws -> [[String: Any]] {
+  func json(_ words: String...) async throws -> [[String: Any]] { try await json(words) }
+
+  func json(_ words: [String]) async throws -> [[String: Any]] {
     let ended = try await start(["baton"] + words + ["--json"]).ended()
     try #require(ended.code == 0, "baton \(words.joined(separator: " ")): \(ended.errors)")
     return try ended.output.split(separator: "\n").map { line in

@@ -45,6 +45,12 @@ package enum PlantedBug: String, CaseIterable, Sendable {
   case dropForgotten
   /// A token is not known again after a restart: the same process becomes another runner.
   case tokenForgotten
+  /// A runner whose order is taken back is not told.
+  case offerForgotten
+  /// What a runner says to that is not kept.
+  case answerForgotten
+  /// A version is taken to have been healthy for longer than it was.
+  case healthTakenForGranted
   /// Of the history less is kept than was asked for.
   case historyCutShort
 }
@@ -54,10 +60,11 @@ extension PlantedBug {
     switch self {
     case .acknowledgedBeforeCommit, .stopNotResent, .stopForgotten, .connectionGenerationIgnored,
       .deadlineLostAtRestart, .edgeTriggeredPlanner, .tokenForgotten, .drainedApart,
-      .failureSwallowed, .actorTimesIgnored, .commandsForgotten, .reportForgotten, .dropForgotten:
+      .failureSwallowed, .actorTimesIgnored, .commandsForgotten, .reportForgotten, .dropForgotten,
+      .offerForgotten, .healthTakenForGranted:
       BuggyStore(self, store)
     case .none, .deadlineIgnored, .lossIgnored, .detachIgnored, .silenceIgnored, .eventSkipped,
-      .eventRepeated, .fenceIgnored, .historyCutShort:
+      .eventRepeated, .fenceIgnored, .historyCutShort, .answerForgotten:
       store
     }
   }
@@ -73,6 +80,8 @@ extension PlantedBug {
   func submitted(_ mutation: Mutation) -> Mutation {
     switch (self, mutation) {
     case (.deadlineIgnored, .force): .force([])
+    case (.answerForgotten, .stopCancelledAnswered(let attachment, _, let answer)):
+      .stopCancelledAnswered(attachment, DrainOrderID(0), answer)
     case (.lossIgnored, .lose(_, let cause)): .lose([], cause)
     case (.detachIgnored, .detached): .detached([])
     case (.silenceIgnored, .silent): .silent([])
@@ -119,18 +128,26 @@ private final class BuggyStore: Store {
     case .reportForgotten: return try applyWithoutReports(batch, now)
     default: break
     }
-    var committed = try store.apply(batch, at: now)
+    var committed = try store.apply(batch, at: isTimeOnly(batch) ? later(now) : now)
     if bug == .stopNotResent || bug == .deadlineLostAtRestart { forgetOpenOrders(&committed) }
     if bug == .actorTimesIgnored { committed.nextDue = nil }
     committed.consequences.removeAll { consequence in
       switch (bug, consequence) {
       case (.stopForgotten, .stopsOrdered), (.commandsForgotten, .commandsIssued),
-        (.dropForgotten, .actorDropped):
+        (.dropForgotten, .actorDropped), (.offerForgotten, .stopsCancelled):
         true
       default: false
       }
     }
     return committed
+  }
+
+  private func isTimeOnly(_ batch: [Mutation]) -> Bool {
+    bug == .healthTakenForGranted && batch.allSatisfy { if case .timePassed = $0 { true } else { false } }
+  }
+
+  private func later(_ now: Moment) -> Moment {
+    Moment(nanoseconds: now.nanoseconds + 20_000_000_000, wallMilliseconds: now.wallMilliseconds)
   }
 
   /// A runner that comes back is told less of its order than there is to tell.
