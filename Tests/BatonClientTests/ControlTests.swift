@@ -83,6 +83,30 @@ import Testing
     _ = await (old.finish(), new[0].finish(), new[1].finish())
   }
 
+  @Test func everySubjectIsExplained() async throws {
+    let daemon = try TestDaemon()
+    let fleet = try await FleetClient.connect(path: daemon.socket)
+    let runner = try await Runner.start(.test(daemon, 1))
+    let order = try await fleet.drain(.runner(runner.id), graceMilliseconds: 60_000, reason: "disk").ordered[
+      0]
+    let actor = try await fleet.createActor(NewActor(name: "box", runnerName: "w"))
+    for subject in [ExplainSubject.runner(runner.id), .order(order)] {
+      let answer = try await fleet.explain(subject)
+      #expect(answer.outlook == "slow" && !answer.state.isEmpty && !answer.sentences.isEmpty)
+      #expect((1...60_000).contains(try #require(answer.endsInMilliseconds)))
+      let cause = try #require(answer.causes.first { $0.who?.pid == getpid() })
+      #expect(cause.reason == "disk" && cause.atMilliseconds > 0 && !cause.what.isEmpty)
+      #expect(answer.hints.contains("baton drain --force \(runner.id)"))
+      #expect(answer.blockingActors == [] && answer.blockingActorCount == 0 && answer.holds == [])
+    }
+    let waiting = try await fleet.explain(.actor(actor.id))
+    #expect(waiting.endsInMilliseconds == nil && waiting.outlook != "unknown")
+    #expect(try await fleet.explain(.pool(name: "w")).sentences.contains { $0.contains("default/w") })
+    let none = await #expect(throws: BatonError.self) { try await fleet.explain(.pool(name: "x")) }
+    #expect(none?.code == .notFound)
+    await runner.finish()
+  }
+
   @Test func historyIsReadToItsLimit() async throws {
     let daemon = try TestDaemon()
     let fleet = try await FleetClient.connect(path: daemon.socket)

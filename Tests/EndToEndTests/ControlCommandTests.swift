@@ -32,6 +32,9 @@ import Testing
       ["pin", "mail", "7", "--reason", "soon"], ["pools"], ["pin", "mail", "auto"],
       ["drains", "--watch", "mail", "--until-done"], ["drain", "mail", "--all", "--grace", "1h"],
       ["drain", "--extend", "10m", "1", "--reason", "it is close"], ["drain", "--cancel", "1"], ["drains"],
+      ["explain", "1"], ["explain", "runner", "1"], ["explain", "order", "1"], ["explain", "mail"],
+      ["explain", "pool", "mail"],
+      ["actors", "create", "mail", "letter"], ["explain", "actor", "1"],
       ["history"], ["history", "mail", "--limit", "2"], ["history", "nothing"],
     ] { try await machine.expectAnswers(words) }
     for runner in runners { runner.signal(SIGKILL) }
@@ -173,6 +176,33 @@ import Testing
     for runner in runners { runner.signal(SIGKILL) }
   }
 
+  /// The runner that does not finish, the one that waits for it, and who is to blame.
+  @Test func explainSaysWhyWhoAndWhatCanBeDone() async throws {
+    let (machine, runners) = try await fleet(["config", "put", "mail", "--max-draining", "1"], 1, 2, 2)
+    #expect(try await machine.run("baton", "pin", "mail", "1", "--reason", "2 is slow").code == 0)
+    try await machine.until("one drains") { try await machine.json("drains").count == 1 }
+    let who = "uid \(getuid())"
+    for (words, parts) in [
+      (["2"], ["order 1", "2 is slow", who, "baton drain --force 2"]),
+      (["order", "1"], ["runner 2", "2 is slow", who]),
+      (["3"], ["max_draining", "2 is slow", "baton drains --watch mail"]), (["1"], ["version 1"]),
+      (["mail"], ["max_draining", "2 is slow", who]), (["pool", "mail"], ["max_draining"]),
+    ] {
+      let said = try await machine.start(["baton", "explain"] + words).ended()
+      #expect(said.code == 0, "\(said.errors)")
+      let text = said.output.split { $0.isWhitespace }.joined(separator: " ")
+      for part in parts { #expect(text.contains(part), "\(words), \(part): \(text)") }
+    }
+    let json = try #require(try await machine.json("explain", "2").first)
+    #expect(
+      json["outlook"] as? String == "OUTLOOK_SLOW" && (json["sentences"] as? [String])?.isEmpty == false)
+    let who2 = (json["causes"] as? [[String: Any]])?.compactMap {
+      ($0["who"] as? [String: Any])?["uid"] as? Int
+    }
+    #expect(who2?.contains(Int(getuid())) == true, "\(json)")
+    for runner in runners { runner.signal(SIGKILL) }
+  }
+
   @Test func historyTellsWhoDecidedWhatAndWhy() async throws {
     let (machine, runners) = try await fleet(["config", "put", "mail"], 1, 1)
     #expect(try await machine.run("baton", "pin", "mail", "1", "--reason", "2 is slow").code == 0)
@@ -215,6 +245,10 @@ import Testing
       words: ["explain", "runner", "mail"], code: 2, says: "a runner is named by its id, not by \"mail\""),
     .init(words: ["explain", "order", "x"], code: 2, says: "an order is named by its id"),
     .init(words: ["explain", "daemon", "1"], code: 2, says: "runner ID, order ID, actor ID or pool NAME"),
+    .init(words: ["explain", "77"], code: 1, says: "NOT_FOUND: runner 77 does not exist"),
+    .init(words: ["explain", "order", "77"], code: 1, says: "NOT_FOUND: drain order 77 does not exist"),
+    .init(words: ["explain", "actor", "77"], code: 1, says: "NOT_FOUND: actor 77 does not exist"),
+    .init(words: ["explain", "nothing"], code: 1, says: "NOT_FOUND: pool default/nothing does not exist"),
     .init(words: ["history", "a", "b"], code: 2, says: "at most one name"),
     .init(words: ["history", "--limit", "0"], code: 2, says: "--limit must be"),
     .init(words: ["history", "!"], code: 1, says: "INVALID_ARGUMENT: name must be"),

@@ -134,6 +134,20 @@ import Testing
       try ask(.getPool, #"{"name":"mail"}"#).contains(#""heldUpgrade":{"goalVersion":2,"heldMs":"2500""#))
   }
 
+  @Test func everySubjectIsExplained() throws {
+    _ = try fleet()
+    _ = try ask(.drain, #"{"runnerId":"1","graceMs":"60000","reason":"disk"}"#)
+    _ = try ask(.createActor, #"{"runnerName":"mail","name":"box"}"#)
+    for (subject, part) in [
+      (#"{"runnerId":"1"}"#, #""reason":"disk""#), (#"{"orderId":"1"}"#, #""endsInMs":"60000""#),
+      (#"{"actorId":"1"}"#, #""outlook":"OUTLOOK_"#), (#"{"pool":{"name":"mail"}}"#, "default/mail"),
+    ] {
+      let answer = try ask(.explain, subject)
+      #expect(answer.hasPrefix(#"{"state":""#) && answer.contains(part), "\(subject): \(answer)")
+      #expect(!answer.contains(#""sentences":[]"#))
+    }
+  }
+
   @Test func historyComesInPages() throws {
     _ = try fleet()
     _ = try ask(.cordon, #"{"runnerId":"1","cordoned":true,"reason":"disk"}"#)
@@ -209,6 +223,12 @@ import Testing
     Row(
       method: .planUpgrade, json: #"{"pool":{"name":"mail"},"registers":{"version":2}}"#,
       says: "INVALID_ARGUMENT: registers.total_slots must be"),
+    Row(method: .explain, json: #"{"runnerId":"9"}"#, says: "NOT_FOUND: runner 9 does not exist"),
+    Row(method: .explain, json: #"{"orderId":"9"}"#, says: "NOT_FOUND: drain order 9 does not exist"),
+    Row(method: .explain, json: #"{"actorId":"9"}"#, says: "NOT_FOUND: actor 9 does not exist"),
+    Row(
+      method: .explain, json: #"{"pool":{"name":"none"}}"#,
+      says: "NOT_FOUND: pool default/none does not exist"),
     Row(method: .explain, json: "{}", says: "INVALID_ARGUMENT: subject must be"),
     Row(method: .listHistory, json: #"{"pageSize":1001}"#, says: "INVALID_ARGUMENT: page_size must be"),
   ])
