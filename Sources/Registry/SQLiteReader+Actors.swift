@@ -29,9 +29,13 @@ struct ActorReaderStatements {
 extension SQLiteReader {
   func actor(_ id: ActorID) throws(DatabaseError) -> QueryAnswer.Content {
     guard let actor = try actors.one.first(id.rawValue, read: { Actor($0) }) else {
-      return Self.absent("actor", id.rawValue, latest: try actors.last.first { $0.int64(0) } ?? 0)
+      return try absentActor(id)
     }
     return .actor(actor)
+  }
+
+  func absentActor(_ id: ActorID) throws(DatabaseError) -> QueryAnswer.Content {
+    Self.absent("actor", id.rawValue, latest: try actors.last.first { $0.int64(0) } ?? 0)
   }
 
   func actors(_ filter: ActorFilter, _ page: Page) throws(DatabaseError) -> QueryAnswer.Content {

@@ -50,23 +50,32 @@ enum ExplainSQL {
 
 /// Why something is as it is: the facts, each found by an index. The sentences are `Explaining`'s.
 extension SQLiteReader {
-  func explain(_ subject: ExplainSubject, _ now: Moment) throws(DatabaseError) -> QueryAnswer.Content {
+  func explain(
+    _ subject: ExplainSubject, _ now: Moment, _ latest: Latest
+  ) throws(DatabaseError) -> QueryAnswer.Content {
     let facts: ExplainFacts
     switch subject {
     case .runner(let id):
       guard let runner = try runnerFacts(id, now) else {
-        return .refused(Refusal(.notFound, "runner \(id) does not exist"))
+        return Self.absent("runner", id.rawValue, latest: latest.runner)
       }
       facts = .runner(runner)
     case .order(let id):
-      guard let order = try statements.drain.first(id.rawValue, read: { DrainOrder($0) }),
-        let runner = try runnerFacts(order.runner, now, order: order)
-      else { return .refused(Refusal(.notFound, "drain order \(id) does not exist")) }
+      guard let order = try statements.drain.first(id.rawValue, read: { DrainOrder($0) }) else {
+        return Self.absent("drain order", id.rawValue, latest: latest.order)
+      }
+      guard let runner = try runnerFacts(order.runner, now, order: order) else {
+        return .refused(
+          Refusal(
+            .notFound,
+            "drain order \(id) has ended (\(order.state.word)), and its runner \(order.runner) is no longer kept"
+          ))
+      }
       facts = .order(order, runner)
     case .actor(let id):
       guard let actor = try actors.one.first(id.rawValue, read: { Actor($0) }),
         let pool = try pool(actor.identity.pool, now)
-      else { return .refused(Refusal(.notFound, "actor \(id) does not exist")) }
+      else { return try absentActor(id) }
       let runner = try actor.runner.flatMap { (id) throws(DatabaseError) in try runnerFacts(id, now) }
       facts = .actor(ActorFacts(actor: actor, pool: try poolFacts(pool, now), runner: runner))
     case .pool(let name):

@@ -89,7 +89,7 @@ package final class SQLiteReader: StoreReader {
     case .commands(let runner, let after, let limitBytes):
       try commands(of: runner, after: after, limitBytes: limitBytes)
     case .plan(let name, let supposition, let page, let now): try plan(name, supposition, page, now)
-    case .explain(let subject, let now): try explain(subject, now)
+    case .explain(let subject, let now): try explain(subject, now, latest)
     case .history(let namespace, let name, let page): try history(namespace, name, page)
     }
   }

@@ -316,6 +316,51 @@ import Testing
     #expect(refusal.code == .notFound)
   }
 
+  /// The text of a refusal, or that there was none.
+  private func told(_ fleet: Fleet, _ subject: ExplainSubject) throws -> String {
+    let answer = try fleet.read(Query.explain(subject, at: fleet.now))
+    guard case .refused(let refusal) = answer.content else { return "explained" }
+    return refusal.message
+  }
+
+  /// Explanations and the history do without what is gone.
+  @Test func whatLivesIsExplained() throws {
+    let fleet = try tenDays()
+    let living = try fleet.admit(1)
+    let leaving = try fleet.admit(1)
+    try fleet.apply([
+      .cordon(living.runner, true, reason: "look at it", who: peer()),
+      .drain(
+        DrainCommand(target: .runner(leaving.runner), graceMilliseconds: 604_800_000, reason: "", who: peer())
+      ),
+    ])
+    fleet.advance(milliseconds: Self.day)
+    try prune(fleet, Self.limits(runners: 2))
+    #expect(
+      try told(fleet, .order(DrainOrderID(1)))
+        == "drain order 1 has ended (completed), and its runner 1 is no longer kept")
+    #expect(try told(fleet, .order(DrainOrderID(10))) == "explained")
+    try prune(fleet, Self.tiny)
+    fleet.advance(milliseconds: 2 * Self.day)
+    try prune(fleet, Self.limits(days: 1))
+    #expect(try left(fleet) == "0 0 0 0")
+    for subject in [
+      ExplainSubject.runner(living.runner), .runner(leaving.runner), .order(DrainOrderID(11)), .pool(web),
+    ] {
+      #expect(try told(fleet, subject) == "explained")
+    }
+    #expect(try told(fleet, .runner(RunnerID(10))) == "runner 10 is no longer kept")
+    #expect(try told(fleet, .actor(ActorID(10))) == "actor 10 is no longer kept")
+    guard
+      case .history(let page) = try fleet.read(.history(namespace: nil, name: nil, Page(size: 10))).content
+    else {
+      Issue.record("no history")
+      return
+    }
+    // What the open order came from is there for as long as the order is.
+    #expect(page.elements.map(\.event.kind) == [.drainOrdered])
+  }
+
   // MARK: - Targets
 
   /// A rollback finds the target before the present one, however long ago that was.

@@ -47,7 +47,9 @@ extension World {
 
   /// Its row is gone, and with it the fence.
   func isForgotten(_ runner: RunnerID) -> Bool {
-    guard let reader = daemon?.reader, case .refused? = try? reader.read(.runner(runner)).content else {
+    // What arrives may be the last word of a daemon that has just died.
+    guard let daemon else { return limits.endedRunners < HistoryLimits().endedRunners }
+    guard let reader = daemon.reader, case .refused? = try? reader.read(.runner(runner)).content else {
       return false
     }
     return (try? forgetsRunners(reader)) ?? false
