@@ -145,7 +145,7 @@ extension Requests {
     try pool(ref?.pointee.namespace_, ref?.pointee.name, prefix: "pool.")
   }
 
-  private static func reason(_ text: UnsafePointer<CChar>?) throws(FieldViolation) -> String {
+  package static func reason(_ text: UnsafePointer<CChar>?) throws(FieldViolation) -> String {
     try Bounds.reason(Read.string(text), field: "reason")
   }
 

@@ -20,8 +20,8 @@ package enum Mutation: Hashable, Sendable {
   /// Orders whose deadline may have passed; those that are open and past it are forced.
   case force([DrainOrderID])
   case createNamespace(String, who: Peer)
-  case putConfig(PoolName, RunnerConfig, who: Peer)
-  case deleteConfig(PoolName, who: Peer)
+  case putConfig(PoolName, RunnerConfig, who: Peer, reason: String = "")
+  case deleteConfig(PoolName, who: Peer, reason: String = "")
   case drain(DrainCommand)
   case createActor(ActorCreation)
   case changeActor(ActorID, ActorWish, who: Peer)
@@ -258,6 +258,8 @@ package enum Consequence: Hashable, Sendable {
   case decided(PoolName, version: Version?, runner: RunnerID?, Decision)
   /// The pool's target moved.
   case targetChanged(PoolName, TargetChange)
+  /// A gate holds an upgrade back that none held before, or it was held for so long that it is given up.
+  case upgradeHeld(PoolName, goal: Version, [Decision.Held], isAbandoned: Bool)
   /// These runners have commands that were not read yet.
   case commandsIssued([RunnerID])
   /// These orders are taken back, or their runners are offered to stay: tell each (StopCancelled).

@@ -17,7 +17,7 @@ extension SQLiteStore {
   }
 
   func putConfig(
-    _ name: PoolName, _ config: RunnerConfig, who: Peer
+    _ name: PoolName, _ config: RunnerConfig, who: Peer, reason: String
   ) throws(DatabaseError) -> Outcome {
     let pool: PoolRecord
     if let found = try self.pool(named: name) {
@@ -33,7 +33,8 @@ extension SQLiteStore {
     pool.config = config
     // Whoever changes what is wanted wants it tried again.
     pool.control.memory = pool.control.memory.forgettingUpgrade
-    try event(.configPut, of: pool, detail: isNew ? "created" : "replaced", who: who)
+    let what = isNew ? "created" : "replaced"
+    try event(.configPut, of: pool, detail: reason.isEmpty ? what : "\(what): \(reason)", who: who)
     let plan = try plan(pool)
     let decision = plan.decision(config: isNew ? .created : .found)
     work.consequences.append(.decided(name, version: plan.target, runner: nil, decision))
@@ -43,7 +44,7 @@ extension SQLiteStore {
 
   /// A pool without a runner and without a config is as if it had never been: the next one to register owns
   /// it.
-  func deleteConfig(_ name: PoolName, who: Peer) throws(DatabaseError) -> Outcome {
+  func deleteConfig(_ name: PoolName, who: Peer, reason: String) throws(DatabaseError) -> Outcome {
     guard let pool = try pool(named: name), pool.config != nil else {
       return .refused(.notFound, "pool \(name) has no config")
     }
@@ -64,7 +65,7 @@ extension SQLiteStore {
     pool.ownerUID = nil
     pool.setTarget(nil, id: nil)
     pool.control = PoolControl()
-    try event(.configDeleted, of: pool, who: who)
+    try event(.configDeleted, of: pool, detail: reason.isEmpty ? nil : reason, who: who)
     return .success(.configDeleted(Revision(work.ledger.lastRevision)))
   }
 }

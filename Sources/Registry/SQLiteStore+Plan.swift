@@ -140,11 +140,14 @@ extension SQLiteStore {
     pool.control.memory = plan.memory
     pool.control.planDueNanoseconds = plan.wakeAtNanoseconds
     guard let upgrade = plan.memory.upgrade else { return }
-    if upgrade.isAbandoned, before?.goal != upgrade.goal || before?.isAbandoned != true {
-      try event(.upgradeAbandoned, of: pool, version: upgrade.goal, detail: plan.heldWords)
-    } else if before?.goal != upgrade.goal {
-      try event(.upgradeHeld, of: pool, version: upgrade.goal, detail: plan.heldWords)
-    }
+    let isNews =
+      before?.goal != upgrade.goal || upgrade.isAbandoned && before?.isAbandoned != true
+    guard isNews else { return }
+    try event(
+      upgrade.isAbandoned ? .upgradeAbandoned : .upgradeHeld, of: pool, version: upgrade.goal,
+      detail: plan.heldWords)
+    work.consequences.append(
+      .upgradeHeld(pool.name, goal: upgrade.goal, plan.held, isAbandoned: upgrade.isAbandoned))
   }
 }
 

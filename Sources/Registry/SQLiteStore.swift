@@ -132,8 +132,9 @@ package final class SQLiteStore: Store {
     case .lose(let attachments, let end): try lose(attachments, end)
     case .force(let orders): try force(orders)
     case .createNamespace(let name, let who): try createNamespace(name, who: who)
-    case .putConfig(let pool, let config, let who): try putConfig(pool, config, who: who)
-    case .deleteConfig(let pool, let who): try deleteConfig(pool, who: who)
+    case .putConfig(let pool, let config, let who, let reason):
+      try putConfig(pool, config, who: who, reason: reason)
+    case .deleteConfig(let pool, let who, let reason): try deleteConfig(pool, who: who, reason: reason)
     case .drain(let command): try drain(command)
     case .createActor(let creation):
       switch try create(creation) {

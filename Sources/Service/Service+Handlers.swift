@@ -69,10 +69,14 @@ extension Service {
     case .putRunnerConfig:
       let request: UnsafeMutablePointer<Baton__V1__PutRunnerConfigRequest> = try decode(payload)
       let pool = try Requests.pool(request.pointee.namespace_, request.pointee.name)
-      return .putConfig(pool, try Requests.config(request.pointee.config), who: who)
+      return .putConfig(
+        pool, try Requests.config(request.pointee.config), who: who,
+        reason: try Requests.reason(request.pointee.reason))
     case .deleteRunnerConfig:
       let request: UnsafeMutablePointer<Baton__V1__DeleteRunnerConfigRequest> = try decode(payload)
-      return .deleteConfig(try Requests.pool(request.pointee.namespace_, request.pointee.name), who: who)
+      return .deleteConfig(
+        try Requests.pool(request.pointee.namespace_, request.pointee.name), who: who,
+        reason: try Requests.reason(request.pointee.reason))
     case .drain:
       let request: UnsafeMutablePointer<Baton__V1__DrainRequest> = try decode(payload)
       return .drain(try Requests.drain(request, who: who))

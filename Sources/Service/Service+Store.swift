@@ -200,6 +200,8 @@ extension Service {
     case .decided(let pool, let version, let runner, let decision):
       metrics.decisions.add(decision.upgrade)
       logDecision(pool, version, runner, decision, took)
+    case .upgradeHeld(let pool, let goal, let held, let isAbandoned):
+      upgradeHeld(pool, goal, held, isAbandoned: isAbandoned)
     case .commandsIssued(let runners): commandsIssued(runners)
     case .stopsCancelled(let reason, let orders):
       host.log(
@@ -221,6 +223,20 @@ extension Service {
             ("pid", .number(Int64(change.who.pid))), ("program", .text(change.who.program)),
           ]))
     }
+  }
+
+  private func upgradeHeld(
+    _ pool: PoolName, _ goal: Version, _ held: [Decision.Held], isAbandoned: Bool
+  ) {
+    if isAbandoned { metrics.upgradesAbandoned &+= 1 } else { metrics.upgradesHeld &+= 1 }
+    host.log(
+      LogRecord(
+        isAbandoned ? .warning : .info, isAbandoned ? "upgrade abandoned" : "upgrade held",
+        [
+          ("namespace", .text(pool.namespace)), ("name", .text(pool.name)),
+          ("goal", .number(Int64(goal.number))),
+          ("held", .text(held.map { "\($0.gate)=\($0.count)" }.joined(separator: " "))),
+        ]))
   }
 
   private func logDecision(

@@ -14,6 +14,8 @@ package struct ServiceMetrics {
   package var runnersEnded = Metrics.Family<RunnerEnd>()
   package var historyPruned = Metrics.Family<HistoryKind>()
   package var callsByStatus = Metrics.Family<CallStatus>()
+  package var upgradesHeld: UInt64 = 0
+  package var upgradesAbandoned: UInt64 = 0
   package var stopDeliveries: UInt64 = 0
   package var stopRedeliveries: UInt64 = 0
   package var heartbeats: UInt64 = 0
@@ -93,6 +95,8 @@ package struct ServiceMetrics {
       \.rawValue)
     callsByStatus.write("baton_calls_total", "status", "Calls that ended.", to: &text, \.rawValue)
     for (name, help, value) in [
+      ("baton_upgrades_held_total", "Upgrades that a gate began to hold back.", upgradesHeld),
+      ("baton_upgrades_abandoned_total", "Upgrades that were held for too long.", upgradesAbandoned),
       ("baton_stop_deliveries_total", "Stops that the kernel took.", stopDeliveries),
       ("baton_stop_redeliveries_total", "Of those, the repeated ones.", stopRedeliveries),
       ("baton_heartbeats_total", "Heartbeats received.", heartbeats),

@@ -41,7 +41,7 @@ extension BatonCommand {
     case ("sleep", 2): return try await act(context) { try await $0.sleepActor($1) }
     case ("wake", 2): return try await act(context) { try await $0.wakeActor($1) }
     case ("destroy", 2): return try await act(context) { try await $0.destroyActor($1) }
-    case ("why", 2): return try await why(context)
+    case ("why", 2): return try await explain(.actor(actorID(context)), context)
     case ("watch", 2): return try await watchActor(context)
     default:
       throw UsageError(
@@ -188,22 +188,9 @@ extension BatonCommand {
     }
   }
 
-  // MARK: - Why
+  // MARK: - As it goes
 
-  private static func why(_ context: Context) async throws -> Int32 {
-    let actor = try await context.connect().actor(try actorID(context))
-    let sentences = sentences(actor)
-    if context.isJSON {
-      say(
-        "{\"actorId\":\"\(actor.id)\",\"state\":\"\(actor.state)\",\"why\":["
-          + sentences.map(FlatJSON.quoted).joined(separator: ",") + "]}")
-    } else {
-      for sentence in sentences { say(sentence) }
-    }
-    return ExitCode.ok
-  }
-
-  /// Why it is as it is, what it waits for, and when that ends.
+  /// How it is, shorter than `explain`.
   private static func sentences(_ actor: ActorInfo) -> [String] {
     var sentences = [now(actor)]
     if actor.isWakeWanted {

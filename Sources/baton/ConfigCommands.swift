@@ -10,17 +10,15 @@ extension BatonCommand {
     Command(
       name: "config",
       usage:
-        "config list | get NAME | delete NAME | put NAME [--file PATH | --drain-on-version-upgrade | --no-drain] "
-        + "[--drain-grace TIME] [--strategy S] [--min-healthy TIME] [--capacity C] [--min-available N|P%] "
-        + "[--max-draining N|P%] [--hold-timeout TIME] [--actor-start TIME] [--actor-stop TIME] [--actor-backoff TIME] "
-        + "[--actor-reset TIME] [--fallback] [--serverless] [--metadata K=V ...]",
-      summary: "How a pool's runners are treated.", options: configOptions("put: ") + [namespace],
+        "config list | get NAME | put NAME [--file PATH | OPTION ...] | delete NAME [--reason TEXT]",
+      summary: "How a pool's runners are treated.", options: configOptions("put: ") + [reason, namespace],
       run: config)
   ]
 
   private static func config(_ context: Context) async throws -> Int32 {
     let name = context.arguments.count > 1 ? context.arguments[1] : nil
     let namespace = context.namespace ?? "default"
+    let why = context.options["reason"] ?? ""
     switch (context.arguments.first ?? "list", name, context.arguments.count) {
     case ("list", nil, _): return try await listConfigs(context)
     case ("get", let name?, 2):
@@ -39,11 +37,13 @@ extension BatonCommand {
         try await context.connect().call(
           .putRunnerConfig,
           json:
-            "{\"namespace\":\(FlatJSON.quoted(namespace)),\"name\":\(FlatJSON.quoted(name)),\"config\":\(config)}"
+            "{\"namespace\":\(FlatJSON.quoted(namespace)),\"name\":\(FlatJSON.quoted(name)),\"config\":\(config),"
+            + "\"reason\":\(FlatJSON.quoted(why))}"
         ))
     case ("put", let name?, 2):
       let config = try givenConfig(context.options)
-      let decision = try await context.connect().putConfig(config, name: name, namespace: namespace)
+      let decision = try await context.connect().putConfig(
+        config, name: name, namespace: namespace, reason: why)
       if context.isJSON {
         say(
           "{\"config\":\"\(decision.config)\",\"upgrade\":\"\(decision.upgrade)\",\"ordered\":\(decision.ordered)}"
@@ -55,9 +55,12 @@ extension BatonCommand {
         }
       }
     case ("delete", let name?, 2):
-      try await context.connect().deleteConfig(name: name, namespace: namespace)
+      try await context.connect().deleteConfig(name: name, namespace: namespace, reason: why)
       if !context.isJSON { say("deleted the config of \(namespace)/\(name)") }
-    default: throw UsageError("list, get NAME, put NAME or delete NAME")
+    default:
+      throw UsageError(
+        "list, get NAME, put NAME or delete NAME, and nothing more but options: "
+          + context.arguments.joined(separator: " "))
     }
     return ExitCode.ok
   }

@@ -20,7 +20,10 @@ extension BatonCommand {
   ]
 
   private static func explain(_ context: Context) async throws -> Int32 {
-    let subject = try explainSubject(context)
+    try await explain(explainSubject(context), context)
+  }
+
+  static func explain(_ subject: ExplainSubject, _ context: Context) async throws -> Int32 {
     let client = try await context.connect()
     guard !context.isJSON else {
       let member =

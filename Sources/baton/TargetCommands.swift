@@ -3,7 +3,7 @@ import Options
 
 /// Commands that say which version a pool is to be on, and which runners get work.
 extension BatonCommand {
-  private static let reason = Option(
+  static let reason = Option(
     "reason", .value(placeholder: "TEXT"), help: "Why, for whoever asks at night.")
 
   static let targetCommands: [Command] = [

@@ -81,7 +81,9 @@ struct Workload {
       case .stopsOrdered(_, _, let stops): orders += stops
       case .runnerEnded(let runner, _): living.removeAll { $0.runner == runner }
       case .orderEnded(let order, _, _, _): orders.removeAll { $0.order == order }
-      case .decided, .targetChanged, .commandsIssued, .actorDropped, .stopsCancelled, .deadlineChanged: break
+      case .decided, .targetChanged, .commandsIssued, .actorDropped, .stopsCancelled,
+        .deadlineChanged, .upgradeHeld:
+        break
       }
     }
   }

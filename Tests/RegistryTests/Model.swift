@@ -93,11 +93,11 @@ struct Model {
       let due = ids.map(\.rawValue).filter { orders[$0]?.state.isOpen == true && orders[$0]!.deadline <= now }
       end(due.map { orders[$0]!.runner }, .stopped, .forced)
     case .createNamespace: return .alreadyExists
-    case .putConfig(let name, let config, let who):
+    case .putConfig(let name, let config, let who, _):
       if let pool = pools[name], !may(who.uid, pool) { return .permissionDenied }
       pools[name, default: Pool()].config = config
       settle(name)
-    case .deleteConfig(let name, let who):
+    case .deleteConfig(let name, let who, _):
       guard let pool = pools[name], pool.config != nil else { return .notFound }
       guard may(who.uid, pool) else { return .permissionDenied }
       guard living(name).isEmpty else { return .failedPrecondition }

@@ -38,6 +38,7 @@ extension World {
         violate("runner \(runner.id) is draining without an open order")
       }
       try checkPlans(daemon, runners)
+      checkOffers(runners, open)
       try checkUpgrades(daemon, runners, open, isOnlyArrivals: isOnlyArrivals)
       try checkFences(daemon)
       try checkActors(daemon, runners, excused: excused)

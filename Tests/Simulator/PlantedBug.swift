@@ -241,7 +241,7 @@ private final class BuggyStore: Store {
 
   /// With draining off for as long as the first of the two takes.
   private func applyInTwo(_ batch: [Mutation], _ now: Moment) throws(StoreFailure) -> CommittedBatch {
-    for case .putConfig(let pool, let config, _) in batch { configs[pool] = config }
+    for case .putConfig(let pool, let config, _, _) in batch { configs[pool] = config }
     let pools = Set(batch.compactMap { if case .register(let new) = $0 { new.pool } else { nil } })
     let draining = configs.keys.sorted().filter { pools.contains($0) }
     let who = Peer(uid: World.daemonUID, gid: 0, pid: 1, program: "bug")

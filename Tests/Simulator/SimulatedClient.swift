@@ -34,6 +34,10 @@ final class SimulatedClient: SimulatedWorker {
   private var output = OutboundQueue()
   private var stream: UInt32 = 0
   private var tickAt: Int64?
+  /// Stops that it heard were taken back.
+  private(set) var takenBack: Set<DrainOrderID> = []
+  /// Since when it has been heard that it is registered on this link.
+  private(set) var attachedSince: Int64?
   /// Its work is done; all that is left is to say so.
   private(set) var hasFinished = false
 
@@ -92,6 +96,7 @@ final class SimulatedClient: SimulatedWorker {
         guard let message = try? DaemonMessage(payload, in: arena) else {
           return world.violate("runner \(pid) got what it cannot read")
         }
+        if case .stopCancelled(let order, _) = message { takenBack.insert(order) }
         if case .unknown = message { world.violate("runner \(pid) got an unknown message") }
         switch message {
         case .actorCommands(let commands): actors.received(commands)
@@ -146,9 +151,11 @@ final class SimulatedClient: SimulatedWorker {
       case .registered(let registered):
         world.note("client \(pid) v\(version) is \(registered.runner), resumed \(registered.isResumed)")
         world.history.registered(registered.runner, pool, version)
+        attachedSince = world.now
         actors.attached()
       case .cutOff:
         world.note("client \(pid) is cut off")
+        attachedSince = nil
         actors.detached()
       case .stop(let stop): stopped(stop.order)
       case .stopDeadline(let stop): world.note("client \(pid) has another deadline for stop \(stop.order)")

@@ -107,7 +107,7 @@ private final class SimulationRun {
     case 6: steering.drain(pool, one: living().randomElement(using: &world.random)?.runner)
     case 7...8: living().randomElement(using: &world.random)?.beginOwnDrain()
     case 9: startRunner(pool, versions[pool]!)
-    case 10: steer(pool)
+    case 10, 12: steer(pool)
     case 11: deployBadVersion(pool)
     default: break
     }

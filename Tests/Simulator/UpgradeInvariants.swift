@@ -99,6 +99,31 @@ extension World {
     }
   }
 
+  /// Whoever is offered to stay is told, and what it says counts.
+  func checkOffers(_ runners: [Runner], _ open: [DrainOrder]) {
+    var still: [DrainOrderID: Int64] = [:]
+    for order in open where order.wayBack == .offered { still[order.id] = offers[order.id] ?? now }
+    offers = still
+    let attached = Set(runners.filter { $0.link == .attached && !$0.isSilent }.map(\.id))
+    for order in open {
+      guard let since = offers[order.id], attached.contains(order.runner),
+        let client = clients.first(where: { $0.runner == order.runner && $0.life == .running }),
+        let attachedSince = client.attachedSince
+      else { continue }
+      let undisturbed = max(since, lastTroubleAt, attachedSince, client.hangsUntil)
+      if now > undisturbed + Self.patienceNanoseconds, client.obeys {
+        violate(
+          "runner \(order.runner) was offered a way back from order \(order.id), and nothing came of it")
+      }
+      if now > undisturbed + 3_000_000_000, !faults.slowReaders, !client.takenBack.contains(order.id) {
+        violate("runner \(order.runner) was offered a way back from order \(order.id), and was never told")
+      }
+    }
+  }
+
+  /// Longer than a slow reader is slow.
+  private static var patienceNanoseconds: Int64 { 20_000_000_000 }
+
   /// Nobody has to leave any more, as far as the runners show it.
   private func isSettled(_ pool: Pool, _ ready: [Runner]) -> Bool {
     guard let target = pool.target?.version else { return true }

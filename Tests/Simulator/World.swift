@@ -34,6 +34,8 @@ package final class World {
   var history = History()
   var deadlines = Deadlines()
   var upgrades: [PoolName: WatchedUpgrade] = [:]
+  /// Since when each runner that is asked whether it stays has been.
+  var offers: [DrainOrderID: Int64] = [:]
   /// Versions whose every process dies soon after it has started.
   var badVersions: Set<PoolVersion> = []
   /// The latest generation seen of each actor, and those that were taken from a runner that did not answer in time.

@@ -2061,7 +2061,7 @@ const ProtobufCMessageDescriptor baton__v1__list_namespaces_response__descriptor
   (ProtobufCMessageInit) baton__v1__list_namespaces_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__put_runner_config_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor baton__v1__put_runner_config_request__field_descriptors[4] =
 {
   {
     "namespace",
@@ -2099,16 +2099,29 @@ static const ProtobufCFieldDescriptor baton__v1__put_runner_config_request__fiel
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "reason",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__PutRunnerConfigRequest, reason),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__put_runner_config_request__field_indices_by_name[] = {
   2,   /* field[2] = config */
   1,   /* field[1] = name */
   0,   /* field[0] = namespace */
+  3,   /* field[3] = reason */
 };
 static const ProtobufCIntRange baton__v1__put_runner_config_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor baton__v1__put_runner_config_request__descriptor =
 {
@@ -2118,7 +2131,7 @@ const ProtobufCMessageDescriptor baton__v1__put_runner_config_request__descripto
   "Baton__V1__PutRunnerConfigRequest",
   "baton.v1",
   sizeof(Baton__V1__PutRunnerConfigRequest),
-  3,
+  4,
   baton__v1__put_runner_config_request__field_descriptors,
   baton__v1__put_runner_config_request__field_indices_by_name,
   1,  baton__v1__put_runner_config_request__number_ranges,
@@ -2470,7 +2483,7 @@ const ProtobufCMessageDescriptor baton__v1__list_runner_configs_response__descri
   (ProtobufCMessageInit) baton__v1__list_runner_configs_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__delete_runner_config_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor baton__v1__delete_runner_config_request__field_descriptors[3] =
 {
   {
     "namespace",
@@ -2496,15 +2509,28 @@ static const ProtobufCFieldDescriptor baton__v1__delete_runner_config_request__f
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "reason",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__DeleteRunnerConfigRequest, reason),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__delete_runner_config_request__field_indices_by_name[] = {
   1,   /* field[1] = name */
   0,   /* field[0] = namespace */
+  2,   /* field[2] = reason */
 };
 static const ProtobufCIntRange baton__v1__delete_runner_config_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor baton__v1__delete_runner_config_request__descriptor =
 {
@@ -2514,7 +2540,7 @@ const ProtobufCMessageDescriptor baton__v1__delete_runner_config_request__descri
   "Baton__V1__DeleteRunnerConfigRequest",
   "baton.v1",
   sizeof(Baton__V1__DeleteRunnerConfigRequest),
-  2,
+  3,
   baton__v1__delete_runner_config_request__field_descriptors,
   baton__v1__delete_runner_config_request__field_indices_by_name,
   1,  baton__v1__delete_runner_config_request__number_ranges,

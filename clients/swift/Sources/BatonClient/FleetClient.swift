@@ -102,10 +102,10 @@ public struct FleetClient: Sendable {
     }
   }
 
-  /// Stores a pool's config, whole. Turning draining on drains the older runners at once.
+  /// Stores a pool's config, whole. Turning draining on drains the older runners at once. `reason` is kept in the history.
   @discardableResult
   public func putConfig(
-    _ config: PoolConfig, name: String, namespace: String = "default"
+    _ config: PoolConfig, name: String, namespace: String = "default", reason: String = ""
   ) async throws -> DecisionInfo {
     let value = config.value
     return try await call(
@@ -114,6 +114,7 @@ public struct FleetClient: Sendable {
         request.pointee.namespace_ = arena.string(namespace)
         request.pointee.name = arena.string(name)
         request.pointee.config = Encode.config(value, arena)
+        request.pointee.reason = arena.string(reason)
       }
     ) { (response: UnsafeMutablePointer<Baton__V1__PutRunnerConfigResponse>) in
       guard let decision = Decode.decision(response.pointee.decision) else {
@@ -167,13 +168,16 @@ public struct FleetClient: Sendable {
     }
   }
 
-  /// Deletes a pool's config; refused while a runner of it lives.
-  public func deleteConfig(name: String, namespace: String = "default") async throws {
+  /// Deletes a pool's config; refused while a runner of it lives. `reason` is kept in the history.
+  public func deleteConfig(
+    name: String, namespace: String = "default", reason: String = ""
+  ) async throws {
     try await call(
       .deleteRunnerConfig,
       { (request: UnsafeMutablePointer<Baton__V1__DeleteRunnerConfigRequest>, arena) in
         request.pointee.namespace_ = arena.string(namespace)
         request.pointee.name = arena.string(name)
+        request.pointee.reason = arena.string(reason)
       }
     ) { (_: UnsafeMutablePointer<Baton__V1__DeleteRunnerConfigResponse>) in }
   }

@@ -301,10 +301,14 @@ struct  Baton__V1__PutRunnerConfigRequest
    * The whole config: what is left out is absent.
    */
   Baton__V1__RunnerConfig *config;
+  /*
+   * Why, for people; at most 1024 bytes.
+   */
+  char *reason;
 };
 #define BATON__V1__PUT_RUNNER_CONFIG_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__put_runner_config_request__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, (char *)protobuf_c_empty_string }
 
 
 /*
@@ -454,10 +458,14 @@ struct  Baton__V1__DeleteRunnerConfigRequest
    * The pool's runner name.
    */
   char *name;
+  /*
+   * Why, for people; at most 1024 bytes.
+   */
+  char *reason;
 };
 #define BATON__V1__DELETE_RUNNER_CONFIG_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__delete_runner_config_request__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
 
 
 /*

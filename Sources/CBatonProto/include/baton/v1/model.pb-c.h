@@ -340,11 +340,11 @@ typedef enum _Baton__V1__EventKind {
    */
   BATON__V1__EVENT_KIND__EVENT_KIND_NAMESPACE_CREATED = 1,
   /*
-   * A runner config was stored; `detail` says created or replaced.
+   * A runner config was stored; `detail` says created or replaced, and why.
    */
   BATON__V1__EVENT_KIND__EVENT_KIND_CONFIG_PUT = 2,
   /*
-   * A runner config was deleted.
+   * A runner config was deleted; `detail` is why.
    */
   BATON__V1__EVENT_KIND__EVENT_KIND_CONFIG_DELETED = 3,
   /*
