@@ -16,7 +16,7 @@ extension Hold {
       let missing =
         "\(stay): without the next one the pool would have \(Spoken.slots(missingSlots)) too few (min_available)"
       return isPossible
-        ? "\(missing), until detached or silent runners with as many come back"
+        ? "\(missing), until runners with as many that are detached, silent or cordoned count again"
         : "\(missing); it takes as many more of version \(goal), or a lower min_available"
     case .freeSlots:
       let missing =

@@ -97,7 +97,10 @@ import Testing
     try await machine.startDaemon()
     try await configure(machine, "--max-draining", "1")
     let gate = machine.directory + "/gate"
-    let slow = ["sh", "-c", "trap 'asked=1; : > \(gate).asked' TERM; while [ -z \"$asked\" -o ! -e \(gate) ]; do sleep 0.05; done"]
+    let slow = [
+      "sh", "-c",
+      "trap 'asked=1; : > \(gate).asked' TERM; while [ -z \"$asked\" -o ! -e \(gate) ]; do sleep 0.05; done",
+    ]
     let old = try (0..<3).map { _ in try machine.start(UpgradeTests.run(1, slow)) }
     try await machine.until("three of version 1") { try await machine.runners("RUNNER_PHASE_READY") == 3 }
     let new = try machine.start(UpgradeTests.run(2))

@@ -29,7 +29,7 @@ private let sentences: [(Hold, String)] = [
   (
     hold(.minAvailable, missing: 1, isPossible: true),
     "3 runners stay: without the next one the pool would have 1 slot too few (min_available), "
-      + "until detached or silent runners with as many come back"
+      + "until runners with as many that are detached, silent or cordoned count again"
   ),
   (
     hold(.freeSlots, missing: 2, isPossible: true),

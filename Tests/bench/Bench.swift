@@ -29,6 +29,7 @@ final class Bench {
     ("actor-history", { try $0.actorsWithHistory() }),
     ("actor-trip", { try $0.actorRoundTrip() }),
     ("pruning", { try $0.pruning() }),
+    ("paced", { try $0.paced() }),
   ]
 
   func daemon() throws -> BenchDaemon {
