@@ -14,7 +14,7 @@ protodir = $(DESTDIR)$(PREFIX)/share/baton/proto
 unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 programs = batond baton
 built = $(addprefix .build/release/,$(programs))
-documents = README.md CHANGELOG.md LICENSE proto/PROTOCOL.md Sources/baton/RUN.md Sources/baton/worker@.service
+documents = README.md CHANGELOG.md LICENSE proto/PROTOCOL.md Sources/baton/RUN.md Sources/baton/UPGRADES.md Sources/baton/worker@.service
 unit = Sources/batond/batond.service
 
 .DEFAULT_GOAL := help
