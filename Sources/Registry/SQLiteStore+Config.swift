@@ -38,7 +38,7 @@ extension SQLiteStore {
     let plan = try plan(pool)
     let decision = plan.decision(config: isNew ? .created : .found)
     work.consequences.append(.decided(name, version: plan.target, runner: nil, decision))
-    _ = try carryOut(plan, on: pool, actor: who, retirer: who)
+    _ = try carryOut(plan, on: pool, actor: who, retirer: who, why: reason)
     return .success(.configPut(decision, Revision(work.ledger.lastRevision)))
   }
 

@@ -45,17 +45,19 @@ extension SQLiteStore {
   /// Makes the pool what its plan says.
   ///
   /// A first target and a promotion happen on `actor`'s word (or see `mover`); a demotion is the daemon's own. Those who must
-  /// leave do on the word that made the target, unless `retirer` asked for it just now. `newcomer` is the
+  /// leave do on the word that made the target, unless `retirer` asked for it just now, and said why. `newcomer` is the
   /// runner whose registration this is part of: its own order, when it gets one, is the answer and not a
   /// consequence.
   func carryOut(
-    _ plan: Plan, on pool: PoolRecord, actor: Peer, retirer: Peer? = nil, newcomer: RunnerRecord? = nil
+    _ plan: Plan, on pool: PoolRecord, actor: Peer, retirer: Peer? = nil, why: String = "",
+    newcomer: RunnerRecord? = nil
   ) throws(DatabaseError) -> OpenOrder? {
     if let move = plan.targetMove {
       let (mover, who) = try mover(of: pool, to: move, actor: actor, newcomer: newcomer)
       try moveTarget(of: pool, to: move, runner: mover, who: who)
     }
-    let own = try retire(plan, of: pool, who: retirer ?? pool.target?.who ?? actor, newcomer: newcomer)
+    let own = try retire(
+      plan, of: pool, who: retirer ?? pool.target?.who ?? actor, why: why, newcomer: newcomer)
     for version in plan.recalled { try recall(version, of: pool) }
     try remember(plan, of: pool)
     // Once nobody must leave any more there may be something else to remember, and who was taken back may be in the way.
@@ -83,14 +85,15 @@ extension SQLiteStore {
   }
 
   private func retire(
-    _ plan: Plan, of pool: PoolRecord, who: Peer, newcomer: RunnerRecord?
+    _ plan: Plan, of pool: PoolRecord, who: Peer, why: String, newcomer: RunnerRecord?
   ) throws(DatabaseError) -> OpenOrder? {
     guard let retirement = plan.retirement, let target = plan.target else { return nil }
     let pin =
       pool.control.pin.map { $0.reason.isEmpty ? " (set by hand)" : " (set by hand: \($0.reason))" } ?? ""
+    let asked = why.isEmpty ? "" : " (new config: \(why))"
     let terms = newTerms(
-      pool, cause: .versionUpgrade, reason: "version \(target) is the target of \(pool.name)\(pin)",
-      graceMilliseconds: 0)
+      pool, cause: .versionUpgrade,
+      reason: "version \(target) is the target of \(pool.name)\(pin)\(asked)", graceMilliseconds: 0)
     var stops = try order(retirement, of: pool, terms: terms, who: who)
     let own = newcomer.flatMap { newcomer in stops.firstIndex { $0.runner == newcomer.id } }
       .map { stops.remove(at: $0) }

@@ -9,7 +9,8 @@ import Testing
 
 /// The story of every kept database: namespaces default and staging; `default/mail`, draining with 30 s, with runner b of
 /// version 1 (draining, its order acked), a of version 1 (stopped, its order completed) and c of version 2 (ready);
-/// `staging/web`, whose config has fields of a later release. The daemon was killed.
+/// `staging/web`, whose config has fields of a later release. From v2 on b and c take actors: one stops on b, one runs on c,
+/// one sleeps. The daemon was killed.
 @Suite struct KeptDatabaseTests {
   static let kept: [String] = Project.files(under: "Tests/EvolutionTests/Fixtures")
     .filter { $0.hasSuffix("database.sql") }
@@ -39,6 +40,32 @@ import Testing
       else { throw Project.Failure(text: "no list of orders") }
       #expect(orders.elements.map(\.state).sorted { $0.rawValue < $1.rawValue } == [.acked, .completed])
       #expect(orders.elements.allSatisfy { $0.cause == .versionUpgrade && $0.who.program == "baton" })
+    }
+  }
+
+  /// Its actors go on where they were, and an upgrade that it had begun can be taken back by this one.
+  @Test func itsActorsAndOrdersGoOn() throws {
+    try Self.withStore("v2/database.sql") { store, reader in
+      let now = Moment(nanoseconds: 1, wallMilliseconds: 1_800_000_000_000)
+      let snapshot = try store.start(at: now)
+      guard case .actors(let actors) = try reader.read(.actors(ActorFilter(), Page(size: 10))).content else {
+        throw Project.Failure(text: "no list of actors")
+      }
+      let seen = actors.elements.map { "\($0.id.rawValue) \($0.state) \($0.runner?.rawValue ?? 0)" }
+      #expect(seen == ["1 stopping 1", "2 running 3", "3 sleeping 0"])
+      let mail = PoolName(namespace: "default", name: "mail")
+      guard case .pool(let pool, _) = try reader.read(.pool(mail)).content else {
+        throw Project.Failure(text: "no pool")
+      }
+      #expect(pool.versions.map(\.drainingActors) == [0, 1] && pool.pin == nil && pool.heldUpgrade == nil)
+      let root = Peer(uid: 0, gid: 0, pid: 1, program: "sh")
+      let order = try #require(snapshot.openOrders.first).id
+      let batch = try store.apply([.cancelDrain(.order(order), reason: "kept", who: root)], at: now)
+      guard case .success(.drainChanged(let offered, _)) = batch.results[0] else {
+        throw Project.Failure(text: "\(batch.results[0])")
+      }
+      #expect(offered.wayBack == .offered && offered.state == .acked)
+      #expect(try store.verifyCounters() == [])
     }
   }
 

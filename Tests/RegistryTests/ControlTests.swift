@@ -97,6 +97,22 @@ import Testing
     #expect(try fleet.phases() == [.draining, .ready])
   }
 
+  // MARK: Configs
+
+  /// Who switches draining on sends runners away: their orders say who it was, and why.
+  @Test func aConfigIsChangedWithAReason() throws {
+    let fleet = try Fleet()
+    for number: UInt32 in [1, 2] { try fleet.admit(number) }
+    try fleet.apply([.putConfig(web, draining(), who: peer(0), reason: "2 is fine")])
+    let order = try #require(try fleet.drains().first)
+    #expect(order.who == peer(0))
+    #expect(order.reason == "version 2 is the target of default/web (new config: 2 is fine)")
+    try fleet.apply([.putConfig(web, draining(false), who: peer())])
+    let puts = try fleet.events().filter { $0.kind == .configPut }
+    #expect(puts.map(\.detail) == ["created", "replaced: 2 is fine", "replaced"])
+    #expect(puts.map(\.who?.uid) == [daemonUID, 0, ownerUID])
+  }
+
   // MARK: Cordons
 
   @Test func whoIsCordonedGetsNothingNewAndStays() throws {
