@@ -264,6 +264,8 @@ package enum Consequence: Hashable, Sendable {
   case commandsIssued([RunnerID])
   /// These orders are taken back, or their runners are offered to stay: tell each (StopCancelled).
   case stopsCancelled(reason: String, [StopAcknowledgement])
+  /// This order's runner was asked whether it stays, and leaves: the order stands again.
+  case offerRefused(DrainOrderID)
   /// This order ends at another time.
   case deadlineChanged(DrainOrderID, nanoseconds: Int64)
   /// This generation of an actor was taken from a runner that may still run it.

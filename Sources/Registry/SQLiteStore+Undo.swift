@@ -71,6 +71,7 @@ extension SQLiteStore {
     case .goesOn:
       try statements.markTooLate.run(id.rawValue)
       try event(.drainTooLate, of: pool, runner: runner.id, order: id, version: runner.version)
+      work.consequences.append(.offerRefused(id))
     case .beginsOwnDrain:
       guard !runner.isDraining else { return .success(.applied(0)) }
       return try beginOwnDrain(

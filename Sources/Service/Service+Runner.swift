@@ -178,10 +178,22 @@ extension Service {
     push(call, AttachResponses.stopCancelled(id, reason: reason, replyArena), urgent: true, now)
   }
 
-  /// The order ends at another time: its runner is told with the same Stop.
+  /// The order stands again. What its runner has not been told, because a Stop while it is asked would be a new one, it is
+  /// told now.
+  func offerRefused(_ id: DrainOrderID, _ now: Moment) {
+    guard var order = openOrders[id] else { return }
+    order.offer = nil
+    let isUntold = order.isDeadlineUntold
+    order.isDeadlineUntold = false
+    openOrders[id] = order
+    if isUntold, let call = runners[order.runner]?.call { sendStop(id, to: call, now) }
+  }
+
+  /// The order ends at another time: its runner is told with the same Stop, but not while it is asked whether it stays.
   func deadlineChanged(_ id: DrainOrderID, nanoseconds: Int64, _ now: Moment) {
     guard var order = openOrders[id] else { return }
     order.terms.deadlineNanoseconds = nanoseconds
+    order.isDeadlineUntold = order.offer != nil
     openOrders[id] = order
     orderDeadlines.add(id, at: nanoseconds)
     guard order.offer == nil, let call = runners[order.runner]?.call else { return }

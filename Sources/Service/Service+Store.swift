@@ -208,6 +208,7 @@ extension Service {
         LogRecord(
           .info, "drain taken back", [("count", .number(Int64(orders.count))), ("reason", .text(reason))]))
       stopsCancelled(orders, reason: reason, now)
+    case .offerRefused(let order): offerRefused(order, now)
     case .deadlineChanged(let order, let nanoseconds):
       deadlineChanged(order, nanoseconds: nanoseconds, now)
     case .actorDropped(let runner, let checkpoint): actorDropped(runner, checkpoint, now)

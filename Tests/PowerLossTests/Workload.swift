@@ -81,7 +81,7 @@ struct Workload {
       case .stopsOrdered(_, _, let stops): orders += stops
       case .runnerEnded(let runner, _): living.removeAll { $0.runner == runner }
       case .orderEnded(let order, _, _, _): orders.removeAll { $0.order == order }
-      case .decided, .targetChanged, .commandsIssued, .actorDropped, .stopsCancelled,
+      case .decided, .targetChanged, .commandsIssued, .actorDropped, .stopsCancelled, .offerRefused,
         .deadlineChanged, .upgradeHeld:
         break
       }

@@ -226,6 +226,24 @@ import Testing
     #expect(try harness.heard(last).last?.hasPrefix(#"{"stop":{"orderId":"1""#) == true)
   }
 
+  /// Who is given more time while it is asked, or after it said that it leaves, would else end by the deadline that it knows.
+  @Test func whoeverLeavesAllTheSameHearsOfEveryNewDeadline() throws {
+    let (peer, stream) = try askedRunner()
+    _ = try harness.answer(people, .changeDeadline, #"{"runnerId":"1","extendMs":"60000"}"#)
+    #expect(try harness.heard(peer) == [], "a Stop now would be a new one for a runner that stays")
+    try say("TOO_LATE", peer, stream)
+    #expect(try remaining(peer) > 1_800_000)
+    _ = try harness.answer(people, .changeDeadline, #"{"runnerId":"1","extendMs":"60000"}"#)
+    #expect(try remaining(peer) > 1_860_000)
+  }
+
+  /// What its only news, a Stop, says.
+  private func remaining(_ peer: TestPeer) throws -> Int {
+    let heard = try harness.heard(peer)
+    let stop = try #require(heard.count == 1 ? heard.first : nil, "\(heard)")
+    return try #require(stop.firstMatch(of: /"stop":.*"remainingMs":"(\d+)"/).flatMap { Int($0.output.1) })
+  }
+
   @Test func aStopThatNobodyTookIsCancelledAtOnceAndTheStandingSaysSo() throws {
     let (peer, _) = try harness.runner()
     _ = try harness.heard(peer)
