@@ -34,7 +34,7 @@ struct Planning {
       memory.strikes[version] = nil
     }
     // Another goal is another upgrade; and where none drains, none is abandoned.
-    let goal = state.target.map { state.pin ?? contenders($0).first ?? $0 }
+    let goal = state.target.map { state.pin ?? contenders($0).first ?? cutOffGoal($0) ?? $0 }
     if withoutDrain != nil || goal != memory.upgrade?.goal { memory.upgrade = nil }
   }
 
@@ -80,6 +80,15 @@ struct Planning {
       return versions.filter { $0.version == pin && pin != target && $0.readyAttached > 0 }.map(\.version)
     }
     return versions.filter { $0.version > target && $0.readyAttachedAuthorized > 0 }.map(\.version)
+  }
+
+  /// What the pool was on its way to, while all who run it are cut off: they may be back soon (after a restart of the daemon
+  /// everyone is), and it is the same upgrade then.
+  private func cutOffGoal(_ target: Version) -> Version? {
+    guard state.pin == nil, let goal = memory.upgrade?.goal, goal > target, contenders(target).isEmpty,
+      let summary = summary(goal), summary.ready > summary.readyAttached
+    else { return nil }
+    return goal
   }
 
   /// first: the pool had no target. promoted, pinned: a contender is healthy. demoted: the target has no ready runner
@@ -288,7 +297,7 @@ struct Planning {
         if let due = abandonedAt(upgrade), now >= due { abandon(&upgrade, &plan) }
       }
       memory.upgrade = upgrade
-    } else {
+    } else if plan.target.flatMap(cutOffGoal) == nil {
       memory.upgrade = nil
     }
     memory.settledSlots = policy.waitsForCapacity ? settledSlots(plan) : nil
@@ -319,8 +328,10 @@ struct Planning {
 
   /// The slots there are while nobody has to leave; what they were before for as long as somebody has.
   private func settledSlots(_ plan: Plan) -> Int64 {
+    let isUnderWay = plan.target.flatMap(cutOffGoal).map { !isAbandoned($0) } ?? false
     let isSettled =
-      plan.retirement == nil && plan.holds.allSatisfy { $0.gate == .abandoned || $0.gate == .exempt }
+      plan.retirement == nil && !isUnderWay
+      && plan.holds.allSatisfy { $0.gate == .abandoned || $0.gate == .exempt }
     let before = state.memory.settledSlots ?? readySlots
     guard isSettled else { return before }
     return memory.strikes.isEmpty ? readySlots : max(before, readySlots)
@@ -332,7 +343,10 @@ struct Planning {
     for contender in contenders(target) where !isAbandoned(contender) {
       if case .notYet(let until?) = health(contender) { times.append(until) }
     }
-    if let upgrade = memory.upgrade, !upgrade.isAbandoned, let due = abandonedAt(upgrade) {
+    // Nobody is told to go or given up on before the goal is there to be looked at.
+    if cutOffGoal(target) == nil, let upgrade = memory.upgrade, !upgrade.isAbandoned,
+      let due = abandonedAt(upgrade)
+    {
       times.append(due)
     }
     times += memory.strikes.keys.map(forgivenAt)

@@ -64,6 +64,9 @@ private let table = """
   abandoned                                  | wait hold=60s         | on2 was8 abandoned2 | 2x1:4/4 5x2:4/0               | =          | -        | abandoned 2      | -    | abandoned2 was28              | -
   abandoned before its health                | healthy=5s hold=60s   | on1 stuck2/60s      | 1:4/0 2:4/0@1s                | =          | -        | abandoned 1      | -    | abandoned2                    | -
   abandoned: healthy later is no matter      | healthy=5s hold=60s   | on1 abandoned2      | 1:4/0 2:4/0                   | =          | -        | abandoned 1      | -    | abandoned2                    | -
+  cut off on the way: the same upgrade       | healthy=5s wait hold=60s | on1 was8 stuck2/9s  | 2x1:4/4 2:4/0-             | =          | -        | -                | -    | stuck2/9s was8                | -
+  lost, and only a foreign one is left       | healthy=5s wait hold=60s | on1 was8 stuck2/9s  | 2x1:4/4 2:4/0?             | =          | -        | -                | -    | was12                         | -
+  abandoned, and cut off                     | healthy=5s hold=60s   | on1 abandoned2      | 1:4/0 2:4/0-                  | =          | -        | -                | -    | abandoned2                    | -
   another version is another upgrade         | wait hold=60s         | on1 was8 abandoned2 | 2x1:4/4 2:4/0 3x3:4/0         | promoted 3 | #1 #2 #3 | -                | -    | was8                          | -
   what moves is not stuck                    | drain=1 wait hold=60s | on2 was8 stuck2/59s | 2x1:4/1 3x2:4/0               | =          | #1       | max_draining 1   | -    | was8                          | -
   pace is not stuck                          | drain=1 wait hold=60s | on2 was8 stuck2/99s | 1:4/1 1:4/1d 3x2:4/0          | =          | -        | max_draining 1   | -    | was8                          | -

@@ -66,6 +66,29 @@ import Testing
     #expect(try fleet.target() == 2)
   }
 
+  /// To a daemon that has just started nobody is attached, the candidate neither: its slots are not those that there were when the
+  /// upgrade began, or as many more would have to come before the last old runner could go.
+  @Test func aRestartAmidAnUpgradeCountsNoSlotsOfTheCandidate() throws {
+    let actors = try ActorFleet {
+      $0.upgrade = UpgradeSettings(
+        minHealthyMilliseconds: 5000, capacity: .wait, holdTimeoutMilliseconds: 60_000)
+    }
+    let fleet = actors.fleet
+    let tokens = (0..<3).map { _ in fleet.nextToken() }
+    for (number, token) in zip([1, 1, 2] as [UInt32], tokens) { _ = try fleet.register(number, token: token) }
+    let held = try #require(try fleet.pool().pool.heldUpgrade)
+    let events = try fleet.events().count { $0.kind == .upgradeHeld }
+    actors.advance(seconds: 2)
+    try fleet.reopen()
+    for (number, token) in zip([1, 1, 2] as [UInt32], tokens) { _ = try fleet.register(number, token: token) }
+    #expect(try fleet.pool().pool.heldUpgrade == held, "the same upgrade, held for as long")
+    #expect(try fleet.events().count { $0.kind == .upgradeHeld } == events)
+    _ = try fleet.register(2)
+    try actors.wait(seconds: 5)
+    #expect(try fleet.target() == 2)
+    #expect(try fleet.phases() == [.draining, .draining, .ready, .ready])
+  }
+
   @Test func aCanaryWithOneSlotDrainsNobodyWhereCapacityCounts() throws {
     for isFull in [false, true] {
       let actors = try ActorFleet { $0.upgrade = UpgradeSettings(capacity: .wait) }

@@ -127,7 +127,7 @@ extension World {
   /// Nobody has to leave any more, as far as the runners show it.
   private func isSettled(_ pool: Pool, _ ready: [Runner]) -> Bool {
     guard let target = pool.target?.version else { return true }
-    if pool.heldUpgrade?.isAbandoned == true { return true }
+    if let held = pool.heldUpgrade { return held.isAbandoned }
     let drains: Bool
     if case .normal(let normal) = pool.config.kind {
       drains = normal.drainOnVersionUpgrade == true
