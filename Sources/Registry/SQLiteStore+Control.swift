@@ -17,9 +17,7 @@ extension SQLiteStore {
     case .version(let wished): version = wished
     case .automatic: version = nil
     case .previous:
-      guard let target = pool.target?.version,
-        let previous = try statements.previousTarget.first(pool.id, target.number, read: { $0.version(0) })
-      else {
+      guard let previous = try previousTarget(of: pool) else {
         return .refused(
           .failedPrecondition,
           "pool \(name) has had no other target version: name one (baton pin \(name.name) VERSION)")
@@ -40,6 +38,14 @@ extension SQLiteStore {
     _ = try carryOut(plan, on: pool, actor: who, retirer: who)
     try settle()
     return .success(.targetSet(decision, pin: version, Revision(work.ledger.lastRevision)))
+  }
+
+  /// Where a rollback leads. A pool that went back by itself is there already: the target before this one is the version that
+  /// had no ready runner left.
+  private func previousTarget(of pool: PoolRecord) throws(DatabaseError) -> Version? {
+    guard let target = pool.target else { return nil }
+    if target.cause == .demoted, pool.control.pin == nil { return target.version }
+    return try statements.previousTarget.first(pool.id, target.version.number) { $0.version(0) }
   }
 
   func cordon(

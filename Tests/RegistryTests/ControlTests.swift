@@ -69,6 +69,19 @@ import Testing
     #expect(pin(of: try set(fleet, .previous)) == version(7), "and forth")
   }
 
+  /// Whoever sees that 2 is bad and says rollback means the version from before 2, though the daemon was faster.
+  @Test func rollbackAfterADemotionStaysWhereThePoolWentByItself() throws {
+    let fleet = try Fleet()
+    _ = try fleet.configure(draining())
+    try fleet.admit(1)
+    let bad = try fleet.admit(2)
+    try fleet.apply([.lose([bad], .processDied)])
+    #expect(try fleet.target() == 1)
+    #expect(pin(of: try set(fleet, .previous, reason: "2 is bad")) == version(1))
+    try fleet.admit(2)
+    #expect(try fleet.target() == 1 && fleet.phases() == [.ready, .lost, .draining])
+  }
+
   @Test func aPinnedVersionTakesKeysAndKeepsThem() throws {
     let fleet = try Fleet()
     try fleet.admit(2, key: "a")
