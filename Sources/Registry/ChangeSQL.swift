@@ -125,6 +125,11 @@ enum ChangeSQL {
       CROSS JOIN drain_terms t ON t.id = o.terms_id CROSS JOIN runners r ON r.id = o.runner_id
     WHERE o.state <= 3 AND t.pool_id = ? AND r.version = ? AND r.recallable = 1 ORDER BY o.id
     """
+  static let offeredOrders = """
+    SELECT \(OrderRecord.columns) FROM drain_orders o INDEXED BY drain_orders_open
+      CROSS JOIN drain_terms t ON t.id = o.terms_id CROSS JOIN runners r ON r.id = o.runner_id
+    WHERE o.state <= 3 AND o.way_back = 1 AND t.pool_id = ? AND r.version < ? ORDER BY o.id
+    """
   static let markCancelled = """
     UPDATE drain_orders SET way_back = ?, cancel_reason = ?, cancel_uid = ?, cancel_gid = ?, cancel_pid = ?,
       cancel_program = ?

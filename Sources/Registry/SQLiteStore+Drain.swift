@@ -79,13 +79,15 @@ extension SQLiteStore {
   }
 
   private func drain(runner id: RunnerID, _ command: DrainCommand) throws(DatabaseError) -> Outcome {
-    guard let runner = try runner(id) else { return .failure(try absent(id)) }
+    guard var runner = try runner(id) else { return .failure(try absent(id)) }
     let pool = try pool(runner.poolID)
     if let refusal = mayNotChange(pool, command.who) { return .failure(refusal) }
     if runner.isDraining {
-      return .success(
-        .drained(
-          orders: [], existing: [try openOrder(of: runner).id], Revision(work.ledger.lastRevision)))
+      let order = try openOrder(of: runner)
+      guard try endOffer(order, of: &runner, pool, who: command.who) else {
+        return .success(
+          .drained(orders: [], existing: [order.id], Revision(work.ledger.lastRevision)))
+      }
     }
     let order = try order(runner, of: pool, terms: newTerms(pool, command), who: command.who)
     work.consequences.append(
@@ -102,6 +104,10 @@ extension SQLiteStore {
     }
     if let refusal = mayNotChange(pool, command.who) { return .failure(refusal) }
     let bound = below ?? pool.target?.version.number ?? 0
+    for order in try statements.offeredOrders.all(pool.id, bound, read: { OrderRecord($0) }) {
+      var runner = try runner(of: order)
+      _ = try endOffer(order, of: &runner, pool, who: command.who)
+    }
     let existing = try statements.openOrdersOfPool.all(pool.id, bound) { DrainOrderID($0.int64(0)) }
     let terms = newTerms(pool, command)
     let stops = try orderReady(0...max(bound, 1) - 1, of: pool, terms: terms, who: command.who)

@@ -80,6 +80,17 @@ extension SQLiteStore {
     return .success(.applied(1))
   }
 
+  /// Whoever orders a runner to leave that is just asked whether it stays does not wait for its answer: that order ends, and another
+  /// can be made. False where nobody is asked, or somebody else is ready in its place.
+  func endOffer(
+    _ order: OrderRecord, of runner: inout RunnerRecord, _ pool: PoolRecord, who: Peer
+  ) throws(DatabaseError) -> Bool {
+    guard order.wayBack == .offered, try !isKeyTaken(from: runner, pool) else { return false }
+    runner.exemptChange = nil
+    try cancel(order, of: &runner, pool, reason: "ordered to leave once more", who: who)
+    return true
+  }
+
   // MARK: - One order
 
   private func verdict(

@@ -43,6 +43,7 @@ struct Statements {
   let findOrder: Statement
   let findAnyOrder: Statement
   let recallableOrders: Statement
+  let offeredOrders: Statement
   let markCancelled: Statement
   let markTooLate: Statement
   let setDeadline: Statement
@@ -100,6 +101,7 @@ struct Statements {
     findOrder = try make(ChangeSQL.findOrder)
     findAnyOrder = try make(ChangeSQL.findAnyOrder)
     recallableOrders = try make(ChangeSQL.recallableOrders)
+    offeredOrders = try make(ChangeSQL.offeredOrders)
     markCancelled = try make(ChangeSQL.markCancelled)
     markTooLate = try make(ChangeSQL.markTooLate)
     setDeadline = try make(ChangeSQL.setDeadline)

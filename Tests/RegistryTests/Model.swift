@@ -249,6 +249,16 @@ struct Model {
     return nil
   }
 
+  /// Whoever is asked whether it stays, and told to leave by hand before it has answered, leaves by another order.
+  private mutating func endOffers(of ids: [Int64]) {
+    for order in ids.compactMap({ runners[$0]!.phase == .draining ? runners[$0]!.order : nil }).sorted()
+    where orders[order]!.isOffered && canComeBack(order) {
+      orders[order]!.state = .cancelled
+      runners[orders[order]!.runner]!.phase = .ready
+      runners[orders[order]!.runner]!.exemptFrom = nil
+    }
+  }
+
   private mutating func answered(_ attachment: Handover.Attachment, _ id: Int64, _ answer: Undo.Answer) {
     guard notHeard(attachment) == nil, let order = orders[id], order.runner == attachment.runner.rawValue
     else { return }
@@ -305,7 +315,8 @@ struct Model {
       guard let runner = runners[id.rawValue] else { return .notFound }
       guard !runner.phase.hasEnded else { return .failedPrecondition }
       guard may(command.who.uid, pools[runner.pool]!) else { return .permissionDenied }
-      guard runner.phase == .ready else { return nil }
+      endOffers(of: [id.rawValue])
+      guard runners[id.rawValue]!.phase == .ready else { return nil }
       order([id.rawValue], .operator, command.graceMilliseconds)
       settle(runner.pool)
     case .olderVersions(let name, let below):
@@ -320,6 +331,7 @@ struct Model {
 
   private mutating func drain(_ name: PoolName, below: UInt32, _ command: DrainCommand) -> Refusal.Code? {
     guard may(command.who.uid, pools[name]!) else { return .permissionDenied }
+    endOffers(of: living(name).filter { runners[$0]!.version < below })
     let ready = living(name).filter { runners[$0]!.phase == .ready && runners[$0]!.version < below }
     order(ready, .operator, command.graceMilliseconds)
     settle(name)

@@ -138,6 +138,28 @@ import Testing
     #expect(try fleet.drain(DrainOrderID(1)).wayBack == .tooLate)
   }
 
+  /// "No, leave all the same": the answer that is still on its way must not undo the later word.
+  @Test func whoeverIsDrainedAgainWhileItIsAskedLeaves() throws {
+    let (fleet, old) = try upgraded()
+    try fleet.apply([.stopDelivered([DrainOrderID(1)])])
+    let targets: [DrainCommand.Target] = [.runner(old.runner), .olderVersions(web, belowVersion: version(2))]
+    for (target, last) in zip(targets, [2, 3] as [Int64]) {
+      _ = try cancel(fleet, last - 1)
+      #expect(try fleet.drain(DrainOrderID(last - 1)).wayBack == .offered)
+      let command = DrainCommand(
+        target: target, graceMilliseconds: 0, reason: "it must", who: Self.operator_)
+      let step = try fleet.apply(one: .drain(command))
+      #expect(step.stops.contains(StopAcknowledgement(runner: old.runner, order: DrainOrderID(last))))
+      #expect(try fleet.drain(DrainOrderID(last - 1)).state == .cancelled)
+      for answer in Undo.Answer.allCases {
+        try fleet.apply([.stopCancelledAnswered(old, DrainOrderID(last - 1), answer)])
+      }
+      #expect(try fleet.runner(old.runner).phase == .draining)
+      #expect(try fleet.drain(DrainOrderID(last)).state == .ordered)
+      try fleet.apply([.stopDelivered([DrainOrderID(last)])])
+    }
+  }
+
   /// The new version is gone before the old ones have left: those who have not heard of it stay, the others are asked.
   @Test func aDemotionTakesBackItsOrders() throws {
     let fleet = try Fleet()
