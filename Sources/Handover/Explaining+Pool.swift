@@ -109,9 +109,7 @@ extension Said {
       hint("baton plan \(place) --version \(hold.goal) --slots \(max(1, hold.missingSlots))")
       // An order by hand knows no gate.
       if pool.pin == nil { hint("baton drain \(place) --older-than \(hold.goal)") }
-    case .noRunner:
-      hint("baton rollback \(place)")
-      hint("baton pin \(place) auto")
+    case .noRunner: hint("baton pin \(place) auto")
     case .abandoned: hint("baton pin \(place) \(hold.goal)")
     case .exempt: break
     }

@@ -266,7 +266,10 @@ extension Service {
     switch end {
     case .detached: closeAttach(call, .detached, "goodbye", now)
     case .forced:
-      closeAttach(call, .forced, "the deadline of its drain passed; what it still held is taken away", now)
+      closeAttach(
+        call, .forced,
+        "its drain was ended by force, by its deadline or at once by somebody; what it still held is taken away",
+        now)
     case .threshold: closeAttach(call, .lost, "silent for longer than the lost threshold", now)
     case .processDied: closeAttach(call, .lost, "its process died", now)
     case .machineRestarted: closeAttach(call, .lost, "the machine restarted", now)

@@ -131,7 +131,6 @@ private let pools: [Question<Asked>] = [
       target.
       < 1 min 1 s ago version 8, set by hand, became the target, after version 7, by uid 1000 (baton, pid 77)
       > baton pin web auto
-      > baton rollback web
       """),
   .init(
     "somebody cancelled an order",

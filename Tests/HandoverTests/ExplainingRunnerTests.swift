@@ -439,7 +439,6 @@ private let staying: [Question<Asked>] = [
       2 runners stay: version 6, which is pinned, has no attached ready runner; start one, or set another \
       target.
       < 1 min 1 s ago version 8, set by hand, became the target, after version 7, by uid 1000 (baton, pid 77)
-      > baton rollback web
       > baton pin web auto
       """),
 ]
