@@ -9,7 +9,8 @@ extension SQLiteStore {
       return .failure(.noConfig(name))
     }
     if let refusal = mayNotChange(pool, who) { return .failure(refusal) }
-    if case .serverless = config.kind {
+    // A pin from before it was serverless can still be let go.
+    if case .serverless = config.kind, wish != .automatic {
       return .failure(.noTarget(name))
     }
     let version: Version?

@@ -41,6 +41,16 @@ import Testing
     #expect(try fleet.pool().pool.pin == nil)
   }
 
+  @Test func aPinThatAServerlessPoolStillHasIsLetGo() throws {
+    let fleet = try Fleet()
+    try fleet.admit(1)
+    _ = try set(fleet, .version(version(1)))
+    _ = try fleet.configure(RunnerConfig(kind: .serverless))
+    #expect(try set(fleet, .version(version(2))).refusal?.code == .failedPrecondition)
+    #expect(try set(fleet, .automatic).refusal == nil)
+    #expect(try fleet.pool().pool.pin == nil)
+  }
+
   @Test func aPinWaitsForItsVersion() throws {
     let fleet = try Fleet()
     for number: UInt32 in [2, 2] { try fleet.admit(number) }
