@@ -146,9 +146,11 @@ extension Service {
   // MARK: - Stops
 
   func track(_ order: OpenOrder, startedAt: Int64) {
+    // Of whoever comes back while it is asked nobody knows which deadline it has been told.
+    let isAsked = order.wayBack == .offered
     openOrders[order.id] = TrackedOrder(
       runner: order.runner, terms: order.terms, startedAt: startedAt,
-      offer: order.wayBack == .offered ? order.cancelReason : nil)
+      offer: isAsked ? order.cancelReason : nil, isDeadlineUntold: isAsked)
     runners[order.runner]?.openOrder = order.id
     orderDeadlines.add(order.id, at: order.terms.deadlineNanoseconds)
   }

@@ -92,7 +92,7 @@ package final class Service {
     var startedAt: Int64
     /// Why it is taken back, while its runner is asked whether it stays.
     var offer: String?
-    /// Its deadline moved while its runner was asked: no Stop has told of it.
+    /// Its deadline may have moved while its runner was asked: no Stop has told of it.
     var isDeadlineUntold = false
     var deliveries = 0
   }

@@ -217,11 +217,15 @@ import Testing
 
   @Test func theQuestionComesInThePlaceOfTheStopUntilItIsAnswered() throws {
     _ = try askedRunner()
-    let (again, stream) = try harness.runner()
+    let (again, _) = try harness.runner()
     let heard = try harness.heard(again)
     #expect(heard.count == 2 && heard[0].contains("STANDING_DRAINING") && heard[1] == Self.question)
-    try say("TOO_LATE", again, stream)
     #expect(try order().contains("DRAIN_STATE_DELIVERED"))
+    _ = try harness.answer(people, .changeDeadline, #"{"runnerId":"1","extendMs":"60000"}"#)
+    let (later, stream) = try harness.runner()
+    #expect(try harness.heard(later).last == Self.question)
+    try say("TOO_LATE", later, stream)
+    #expect(try remaining(later) > 1_800_000, "it was away, or asked, while its deadline moved")
     let (last, _) = try harness.runner()
     #expect(try harness.heard(last).last?.hasPrefix(#"{"stop":{"orderId":"1""#) == true)
   }
