@@ -142,7 +142,8 @@ struct  Baton__V1__SetTargetVersionRequest
      */
     protobuf_c_boolean automatic;
     /*
-     * The target before the present one, as a version set by hand. Must be true. FAILED_PRECONDITION when there was none.
+     * The target before the present one, as a version set by hand; the present one where the pool went back to it by itself. Must be
+     * true. FAILED_PRECONDITION when there was none.
      */
     protobuf_c_boolean previous;
   };
