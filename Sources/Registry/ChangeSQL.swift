@@ -20,8 +20,11 @@ enum ChangeSQL {
     """
   static let nextPoolDue =
     "SELECT min(plan_due_ns) FROM pools INDEXED BY pools_due WHERE plan_due_ns IS NOT NULL"
+  /// Since the pool's first target (cause 1): one whose config was deleted has begun anew.
   static let previousTarget = """
-    SELECT version FROM target_changes WHERE pool_id = ?1 AND version <> ?2 ORDER BY id DESC LIMIT 1
+    SELECT version FROM target_changes WHERE pool_id = ?1 AND version <> ?2
+      AND id >= coalesce((SELECT max(id) FROM target_changes WHERE pool_id = ?1 AND cause = 1), 0)
+    ORDER BY id DESC LIMIT 1
     """
   /// Another boot's clock means nothing, and no runner of it lives.
   static let forgetUpgrades = """

@@ -60,7 +60,7 @@ extension BatonCommand {
     let (decision, pinned) = try await client.setTarget(
       target, name: name, namespace: namespace, reason: reason)
     let pool = "\(namespace)/\(name)"
-    say(pinned.map { "\(pool) is pinned to version \($0)" } ?? "\(pool) moves by itself again")
+    say(pinned.map { "\(pool) is pinned to version \($0)" } ?? "the target of \(pool) moves by itself again")
     say(sentence(decision, name, isDone: true))
     return ExitCode.ok
   }

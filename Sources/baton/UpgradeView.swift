@@ -112,9 +112,13 @@ struct UpgradeView {
         timeLeft(row.version) ?? "-", "\(row.stopped)",
       ])
     }
-    let progress = total == 0 ? "nobody has to leave" : "\(done) of \(total) have left"
-    return [title, "[\(bar)] \(progress)"] + table.text(width: width).split(separator: "\n").map(String.init)
+    return [title, "[\(bar)] \(progressWords)"]
+      + table.text(width: width).split(separator: "\n").map(String.init)
       + sentences.flatMap { Help.wrap(Table.printable($0), width: width) }
+  }
+
+  private var progressWords: String {
+    total == 0 ? "nobody has to leave" : "\(done) of \(total) have left"
   }
 
   private func held(_ row: Row) -> String? {
@@ -133,7 +137,7 @@ struct UpgradeView {
       if row.stopped > 0 { parts.append("\(row.stopped) stopped") }
       return "v\(row.version) \(parts.joined(separator: ", "))"
     }
-    return ([title] + versions + ["\(done) of \(total) have left"]).joined(separator: "; ")
+    return ([title] + versions + [progressWords]).joined(separator: "; ")
   }
 
   // MARK: - For programs

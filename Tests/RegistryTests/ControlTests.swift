@@ -92,6 +92,20 @@ import Testing
     #expect(try fleet.target() == 1 && fleet.phases() == [.ready, .lost, .draining])
   }
 
+  /// Whoever deletes a pool's config makes it another pool: its targets from before are no way back.
+  @Test func rollbackDoesNotReachBeyondAPoolsBeginning() throws {
+    let fleet = try Fleet()
+    for number: UInt32 in [1, 2] {
+      let runner = try fleet.admit(number)
+      try fleet.apply([.leave(runner, exitCode: 0, reason: "")])
+    }
+    try fleet.apply([.deleteConfig(web, who: peer())])
+    try fleet.admit(3)
+    #expect(try set(fleet, .previous).refusal?.code == .failedPrecondition)
+    try fleet.admit(4)
+    #expect(pin(of: try set(fleet, .previous)) == version(3))
+  }
+
   @Test func aPinnedVersionTakesKeysAndKeepsThem() throws {
     let fleet = try Fleet()
     try fleet.admit(2, key: "a")
