@@ -74,7 +74,7 @@ let package = Package(
     .executableTarget(
       name: "baton",
       dependencies: ["BatonClient", "BatonAPI", "Registry", "Handover", "Protobuf", "Linux", "Options"],
-      exclude: ["RUN.md", "worker@.service"],
+      exclude: ["RUN.md", "UPGRADES.md", "worker@.service"],
       swiftSettings: warningsAreErrors),
 
     // Tests, one target for each target above; end-to-end last.
